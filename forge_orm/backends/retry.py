@@ -1,0 +1,264 @@
+"""Sending again what is safe to send again: a policy, and the backend that follows it."""
+
+from __future__ import annotations
+
+import logging
+import random as random_numbers
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Self, TypeAlias
+
+from ..errors import ConfigurationError, NotSent, TransportError
+from ..wire import AsyncBackend, Backend, Request, Response
+
+Outcome: TypeAlias = Response | TransportError
+"""How an attempt ended."""
+
+_log: Final = logging.getLogger("forge_orm.retry")
+_TOO_MANY_REQUESTS: Final = 429
+
+
+def may_repeat(outcome: Outcome, request: Request) -> bool:
+    """Whether sending *request* again can help and cannot do its work twice.
+
+    Nothing was done where it was not sent or was refused with 429. Where an answer was lost
+    or the service failed, only a repeatable request goes again.
+    """
+    if isinstance(outcome, TransportError):
+        return isinstance(outcome, NotSent) or request.repeatable
+    if outcome.status == _TOO_MANY_REQUESTS:
+        return True
+    return outcome.status >= 500 and request.repeatable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """How often and after how long to send again.
+
+    The service documents no ``Retry-After``; its advice is exponential backoff with jitter
+    (storage-api-limit-handling). By default a sidecar that needs some five seconds to start
+    is waited for, and a user who waits for an answer (25 seconds at most, in Forge) gets
+    an error rather than silence.
+
+    Attributes:
+        attempts: how often a request is sent at most, the first time included.
+        first: seconds before the second attempt, at most; doubled for each one after.
+        longest: seconds between two attempts, at most, unless the service asks for more.
+        max_elapsed: seconds after which no new attempt begins.
+        jitter: the share of each wait that is left to chance; with 1 a wait is anything
+            from nothing to its most, which spreads callers best.
+    """
+
+    attempts: int = 7
+    first: float = 0.2
+    longest: float = 5.0
+    max_elapsed: float = 20.0
+    jitter: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no policy."""
+        if self.attempts < 1:
+            raise ConfigurationError(f"RetryPolicy.attempts is {self.attempts}: at least 1")
+        for name in ("first", "longest", "max_elapsed"):
+            if getattr(self, name) < 0:
+                raise ConfigurationError(
+                    f"RetryPolicy.{name} is {getattr(self, name)}: below 0"
+                )
+        if not 0 <= self.jitter <= 1:
+            raise ConfigurationError(f"RetryPolicy.jitter is {self.jitter}: not from 0 to 1")
+
+    def delay(
+        self,
+        attempt: int,
+        outcome: Outcome,
+        request: Request,
+        *,
+        elapsed: float = 0.0,
+        random: Callable[[], float] = random_numbers.random,
+    ) -> float | None:
+        """Return the seconds to wait after *attempt* (from 1), or None to stop.
+
+        A ``Retry-After`` is waited for in full, with the backoff on top so that callers told
+        the same do not return together; where that is past *max_elapsed* there is no point.
+        """
+        if attempt >= self.attempts or not may_repeat(outcome, request):
+            return None
+        wait = self._backoff(attempt, random)
+        if isinstance(outcome, Response):
+            wait += outcome.retry_after or 0.0
+        return wait if elapsed + wait <= self.max_elapsed else None
+
+    def _backoff(self, attempt: int, random: Callable[[], float]) -> float:
+        # The exponent is bounded: a float overflows at 2**1024.
+        most = min(self.longest, self.first * 2.0 ** min(attempt - 1, 64))
+        return most * (1 - self.jitter * random())
+
+
+class Retrying:
+    """A backend that sends again through another, of either colour.
+
+    The last answer is given back, or the last error raised. Each wait is one line of the
+    logger ``forge_orm.retry``.
+    """
+
+    def __init__(
+        self,
+        backend: Backend | AsyncBackend,
+        policy: RetryPolicy | None = None,
+        *,
+        sleep: Callable[[float], object] = time.sleep,
+        asleep: Callable[[float], Awaitable[object]] | None = None,
+        random: Callable[[], float] = random_numbers.random,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Wrap *backend*; *asleep* is `asyncio.sleep` unless given."""
+        self._backend = backend
+        self._blocking = backend if isinstance(backend, Backend) else None
+        self._awaiting = backend if isinstance(backend, AsyncBackend) else None
+        self._policy = RetryPolicy() if policy is None else policy
+        self._sleep = sleep
+        self._asleep = asleep or _asleep
+        self._random = random
+        self._clock = clock
+
+    def send(self, request: Request, /) -> Response:
+        """Answer one request, blocking, after as many attempts as the policy allows."""
+        course = _Course(self._policy, request, self._random, self._clock)
+        while True:
+            outcome = self._attempt(request)
+            wait = course.wait_after(outcome)
+            if wait is None:
+                return _given_back(outcome)
+            self._sleep(wait)
+
+    async def asend(self, request: Request, /) -> Response:
+        """Answer one request, awaiting, after as many attempts as the policy allows."""
+        course = _Course(self._policy, request, self._random, self._clock)
+        while True:
+            outcome = await self._aattempt(request)
+            wait = course.wait_after(outcome)
+            if wait is None:
+                return _given_back(outcome)
+            await self._asleep(wait)
+
+    def close(self) -> None:
+        """Close the wrapped backend, where it can be closed."""
+        close = getattr(self._backend, "close", None)
+        if close is not None:
+            close()
+
+    async def aclose(self) -> None:
+        """Close the wrapped backend, where it can be closed."""
+        close = getattr(self._backend, "aclose", None)
+        if close is not None:
+            await close()
+
+    def __enter__(self) -> Self:
+        """Return the backend itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close as `close` does."""
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        """Return the backend itself."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close as `aclose` does."""
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        """Name the wrapped backend and the policy."""
+        return f"Retrying({self._backend!r}, {self._policy!r})"
+
+    def _attempt(self, request: Request) -> Outcome:
+        if self._blocking is None:
+            raise ConfigurationError(f"{self._backend!r} has no send: await asend instead")
+        try:
+            return self._blocking.send(request)
+        except TransportError as error:
+            return error
+
+    async def _aattempt(self, request: Request) -> Outcome:
+        if self._awaiting is None:
+            raise ConfigurationError(f"{self._backend!r} has no asend: call send instead")
+        try:
+            return await self._awaiting.asend(request)
+        except TransportError as error:
+            return error
+
+
+class _Course:
+    """One request's attempts, in both colours."""
+
+    def __init__(
+        self,
+        policy: RetryPolicy,
+        request: Request,
+        random: Callable[[], float],
+        clock: Callable[[], float],
+    ) -> None:
+        self._policy = policy
+        self._request = request
+        self._random = random
+        self._clock = clock
+        self._begun = clock()
+        self._attempt = 0
+
+    def wait_after(self, outcome: Outcome) -> float | None:
+        """Count an attempt; return the seconds to wait for the next, or None to stop."""
+        self._attempt += 1
+        if isinstance(outcome, Response) and outcome.ok:
+            return None
+        wait = self._policy.delay(
+            self._attempt,
+            outcome,
+            self._request,
+            elapsed=self._clock() - self._begun,
+            random=self._random,
+        )
+        if wait is not None:
+            self._tell(outcome, wait)
+        elif self._attempt > 1 and isinstance(outcome, TransportError):
+            outcome.add_note(f"This was attempt {self._attempt}.")
+        return wait
+
+    def _tell(self, outcome: Outcome, wait: float) -> None:
+        # A status or a class says enough; a body or a message may hold what is private.
+        answer = isinstance(outcome, Response)
+        reason = f"status {outcome.status}" if answer else type(outcome).__name__
+        _log.warning(
+            "%s: attempt %d of %d ended with %s; again in %.2f s",
+            self._request.operation,
+            self._attempt,
+            self._policy.attempts,
+            reason,
+            wait,
+        )
+
+
+def _given_back(outcome: Outcome) -> Response:
+    if isinstance(outcome, TransportError):
+        raise outcome
+    return outcome
+
+
+async def _asleep(seconds: float) -> None:
+    # Who only blocks does not pay for importing asyncio.
+    import asyncio
+
+    await asyncio.sleep(seconds)

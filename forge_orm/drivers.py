@@ -1,0 +1,113 @@
+"""The two loops that move a flow along: the only code that knows sync from async."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from .errors import TransportError
+from .flows import Flow, Outcome, RoundTrip
+from .wire import AsyncBackend, Backend, Request, Response, Tenant
+
+T = TypeVar("T")
+
+WIDTH = 10
+"""Calls of one round trip under way at once; more make httpx's pool slower, not faster."""
+
+
+def run(flow: Flow[T], backend: Backend, tenant: Tenant | None = None) -> T:
+    """Drive *flow* to its result, blocking on each round trip."""
+    try:
+        requests = next(flow)
+        while True:
+            requests = flow.send(_send_all(requests, backend, tenant))
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+
+
+def _send_all(
+    requests: RoundTrip, backend: Backend, tenant: Tenant | None
+) -> tuple[Outcome, ...]:
+    return tuple([_send(_addressed(request, tenant), backend) for request in requests])
+
+
+def _send(request: Request, backend: Backend) -> Outcome:
+    try:
+        return backend.send(request)
+    except TransportError as error:
+        return error
+
+
+async def arun(flow: Flow[T], backend: AsyncBackend, tenant: Tenant | None = None) -> T:
+    """Drive *flow* to its result, awaiting each round trip."""
+    try:
+        requests = next(flow)
+        while True:
+            requests = flow.send(await _asend_all(requests, backend, tenant))
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+
+
+async def _asend_all(
+    requests: RoundTrip, backend: AsyncBackend, tenant: Tenant | None
+) -> tuple[Outcome, ...]:
+    if len(requests) == 1:
+        return (await _asend(_addressed(requests[0], tenant), backend),)
+    from asyncio import Semaphore, gather
+
+    room = Semaphore(WIDTH)
+
+    async def send(request: Request) -> Outcome:
+        async with room:
+            return await _asend(_addressed(request, tenant), backend)
+
+    # Every request runs to its end before anything is raised: a write on its way cannot be
+    # called back by abandoning its task.
+    outcomes = await gather(*[send(request) for request in requests], return_exceptions=True)
+    return tuple([_outcome(outcome) for outcome in outcomes])
+
+
+def _outcome(outcome: Outcome | BaseException) -> Outcome:
+    if isinstance(outcome, Response | TransportError):
+        return outcome
+    raise outcome
+
+
+async def _asend(request: Request, backend: AsyncBackend) -> Outcome:
+    try:
+        return await backend.asend(request)
+    except TransportError as error:
+        return error
+
+
+def _addressed(request: Request, tenant: Tenant | None) -> Request:
+    return request if tenant is None else request._replace(tenant=tenant)
+
+
+class Channel:
+    """A blocking backend and the tenant to speak for: what a session holds."""
+
+    __slots__ = ("backend", "tenant")
+
+    def __init__(self, backend: Backend, tenant: Tenant | None) -> None:
+        """Speak to *backend* for *tenant*."""
+        self.backend, self.tenant = backend, tenant
+
+    def run(self, flow: Flow[T]) -> T:
+        """Drive *flow* to its result."""
+        return run(flow, self.backend, self.tenant)
+
+
+class AsyncChannel:
+    """An awaiting backend and the tenant to speak for."""
+
+    __slots__ = ("backend", "tenant")
+
+    def __init__(self, backend: AsyncBackend, tenant: Tenant | None) -> None:
+        """Speak to *backend* for *tenant*."""
+        self.backend, self.tenant = backend, tenant
+
+    async def run(self, flow: Flow[T]) -> T:
+        """Drive *flow* to its result."""
+        return await arun(flow, self.backend, self.tenant)

@@ -1,0 +1,388 @@
+"""Every exception the library raises, from one root.
+
+ForgeError
+├── DeclarationError         a class, attribute, index or key template is declared wrongly
+├── ConfigurationError       the environment, an option or a missing extra
+├── QueryError               a question the service's language cannot express
+├── InvalidValue             a value the service cannot store, found before sending it
+├── CorruptValue             a stored value that does not fit its class
+├── SessionError             a session used in a way it cannot be
+├── PartialCommit            some writes of a commit were saved and some were not
+├── PartialRead              some keys of a batch get could not be read
+├── TransportError           no answer came back
+│   ├── NotSent              the request did not reach the service     (retryable)
+│   └── AnswerLost           it may have; what it did is unknown       (retryable if repeatable)
+└── ServiceError             the service answered, and the answer is an error
+    ├── InvalidRequest       the request breaks a rule of the service
+    │   ├── InvalidKey
+    │   ├── RejectedValue
+    │   ├── InvalidQuery
+    │   └── TooManyItems
+    ├── NotFound
+    │   ├── KeyNotFound
+    │   └── SchemaNotFound
+    ├── Conflict
+    │   ├── KeyConflict      create-only, and the key exists
+    │   └── ConditionFailed  a condition of a transaction did not hold
+    ├── Unauthorized
+    ├── RateLimited                                                     (retryable)
+    └── ServiceFault         the service failed                         (retryable if repeatable)
+
+Classes are named for the cause, never for the operation. The service's own code stays on
+the instance, so a code this version does not know is still an ordinary `ServiceError`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, cast
+
+from .wire import Response
+
+
+class ForgeError(Exception):
+    """The root of all errors raised by this library."""
+
+    retryable: ClassVar[bool] = False
+    """Whether the same call, made again later, may succeed."""
+
+
+class DeclarationError(ForgeError, TypeError):
+    """A class, attribute, index or key template is declared wrongly."""
+
+
+class ConfigurationError(ForgeError):
+    """The environment is not set up, an option is wrong, or an extra is not installed."""
+
+
+class QueryError(ForgeError, ValueError):
+    """A query or condition cannot be expressed in the service's language."""
+
+
+class InvalidValue(ForgeError, ValueError):
+    """A value the service cannot store, found before anything was sent."""
+
+
+class CorruptValue(ForgeError, ValueError):
+    """A stored value does not fit the class it is read into."""
+
+
+class SessionError(ForgeError, RuntimeError):
+    """A session was used in a way it cannot be."""
+
+
+class TransportError(ForgeError):
+    """No answer came back."""
+
+
+class NotSent(TransportError):
+    """The request did not reach the service; sending it again is safe."""
+
+    retryable = True
+
+
+class AnswerLost(TransportError):
+    """The request may have reached the service; whether it took effect is unknown."""
+
+    retryable = True
+
+
+class ServiceError(ForgeError):
+    """The service answered, and the answer is an error.
+
+    Attributes:
+        code: the service's own code, e.g. ``"KEY_NOT_FOUND"``.
+        message: the service's own words.
+        status: the HTTP status; 0 for an item of a batch, which has none.
+        context: what else the error body held.
+        trace_id: the id to give Atlassian support, if the service sent one.
+    """
+
+    codes: ClassVar[tuple[str, ...]] = ()
+    _by_code: ClassVar[dict[str, type[ServiceError]]] = {}
+
+    def __init_subclass__(cls) -> None:
+        """Register the class under each of the service's codes it stands for."""
+        for code in cls.__dict__.get("codes", ()):
+            ServiceError._by_code[code] = cls
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        status: int = 0,
+        context: Mapping[str, Any] | None = None,
+        trace_id: str | None = None,
+    ) -> None:
+        """Keep everything the service said."""
+        where = f" [{status}]" if status else ""
+        trace = f" (trace {trace_id})" if trace_id else ""
+        super().__init__(f"{code}{where}: {message}{trace}")
+        self.code = code
+        self.message = message
+        self.status = status
+        self.context = dict(context or {})
+        self.trace_id = trace_id
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle with the keyword arguments, which `Exception` would lose."""
+        return _revive, (type(self), self.code, self.message, dict(self.__dict__))
+
+
+def _revive(
+    cls: type[ServiceError], code: str, message: str, state: dict[str, Any]
+) -> ServiceError:
+    names = ("status", "context", "trace_id")
+    return cls(code, message, **{name: state[name] for name in names})
+
+
+class InvalidRequest(ServiceError):
+    """The request breaks a rule of the service."""
+
+    codes: ClassVar[tuple[str, ...]] = (
+        "BAD_REQUEST",
+        "UNPROCESSABLE_ENTITY",
+        "VALIDATION_ERROR",
+        "INVALID_TTL",
+        "INVALID_KEY_POLICY_RETURN_VALUE_COMBINATION",
+        "INVALID_TRANSACTION_REQUEST",
+        "KEY_DUPLICATION_ERROR",
+        "ENTITY_TYPE_TOO_SHORT",
+        "ENTITY_TYPE_TOO_LARGE",
+        "INVALID_ENTITY_TYPE",
+    )
+
+
+class InvalidKey(InvalidRequest):
+    """The key is empty, too long, or holds a character the service does not allow."""
+
+    codes = ("EMPTY_KEY", "KEY_TOO_SHORT", "KEY_TOO_LONG", "INVALID_KEY")
+
+
+class RejectedValue(InvalidRequest):
+    """The value is too large, too deep, or does not fit the declared attributes."""
+
+    codes = (
+        "MAX_SIZE",
+        "MAX_DEPTH",
+        "INCORRECT_PROPERTY_TYPE",
+        "INVALID_ENTITY_VALUE",
+        "INVALID_ENTITY_ATTRIBUTE",
+        "STORAGE_LIMIT_EXCEEDED",
+    )
+
+
+class InvalidQuery(InvalidRequest):
+    """The query names an index, condition, limit or cursor the service does not accept."""
+
+    codes = (
+        "INVALID_ENTITY_INDEX",
+        "COMPLEX_QUERY_PAGE_LIMIT_NOT_IN_RANGE",
+        "LIST_QUERY_LIMIT_EXCEEDED",
+        "QUERY_WHERE_INVALID",
+        "QUERY_WHERE_FIELD_INVALID",
+        "INVALID_FILTER_CONDITION",
+        "INVALID_FILTER_VALUES",
+        "EMPTY_FILTER_OPERATOR",
+        "INVALID_FILTER_OPERATORS_COMBINATION",
+        "INSUFFICIENT_FILTER_VALUES",
+        "INVALID_CURSOR",
+        "INVALID_PARTITION",
+    )
+
+
+class TooManyItems(InvalidRequest):
+    """A batch or transaction holds more items than the service takes."""
+
+    codes = ("TOO_MANY_BATCH_ENTITIES",)
+
+
+class NotFound(ServiceError):
+    """Nothing is there under that name."""
+
+
+class KeyNotFound(NotFound):
+    """Nothing is stored under the key."""
+
+    codes = ("KEY_NOT_FOUND", "NOT_FOUND")
+
+
+class SchemaNotFound(NotFound):
+    """The entity is not declared in the deployed manifest."""
+
+    codes = ("SCHEMA_NOT_FOUND",)
+
+
+class Conflict(ServiceError):
+    """Somebody else's write is in the way."""
+
+    codes = ("CONFLICT",)
+
+
+class KeyConflict(Conflict):
+    """The write was to create the key, and the key exists."""
+
+    codes = ("KEY_CONFLICT",)
+
+
+class ConditionFailed(Conflict):
+    """A condition of a transaction did not hold; nothing was written."""
+
+    codes = ("CONDITIONAL_CHECK_FAILED",)
+
+
+class Unauthorized(ServiceError):
+    """The caller may not make this call: token, installation or the ``storage:app`` scope."""
+
+    codes = ("UNAUTHORIZED", "FORBIDDEN", "PERMISSION_DENIED")
+
+
+class RateLimited(ServiceError):
+    """The service asks to slow down; nothing was done."""
+
+    codes = ("RATE_LIMIT_EXCEEDED", "TOO_MANY_REQUESTS", "REQUEST_THROTTLED")
+    retryable = True
+
+
+class ServiceFault(ServiceError):
+    """The service failed; whether the call took effect is unknown."""
+
+    codes = ("INTERNAL_SERVER_ERROR",)
+    retryable = True
+
+
+UNKNOWN_CODE = "UNKNOWN_ERROR"
+"""The code given to an error answer whose body has none, as the official client does."""
+
+_BY_STATUS: Mapping[int, type[ServiceError]] = {
+    400: InvalidRequest,
+    401: Unauthorized,
+    403: Unauthorized,
+    404: NotFound,
+    409: Conflict,
+    422: InvalidRequest,
+    429: RateLimited,
+}
+
+
+def service_error(
+    code: str,
+    message: str,
+    *,
+    status: int = 0,
+    context: Mapping[str, Any] | None = None,
+    trace_id: str | None = None,
+) -> ServiceError:
+    """Build the most specific error known: by code, else by status."""
+    by_status = ServiceFault if status >= 500 else _BY_STATUS.get(status, ServiceError)
+    cls = ServiceError._by_code.get(code, by_status)  # pyright: ignore[reportPrivateUsage]
+    return cls(code, message, status=status, context=context, trace_id=trace_id)
+
+
+def error_from(response: Response) -> ServiceError:
+    """Read an error answer: ``{code, message, context?, …}``, or anything at all."""
+    body = _error_body(response.body)
+    code, message = body.pop("code", None), body.pop("message", None)
+    if not (isinstance(code, str) and isinstance(message, str)):
+        code, message = UNKNOWN_CODE, response.body.decode(errors="replace")[:2000]
+        message = message or "the service gave no reason"
+    nested: Any = body.pop("context", None)
+    context: dict[str, Any] = {**body, **(nested if isinstance(nested, dict) else {})}
+    return service_error(
+        code, message, status=response.status, context=context, trace_id=response.trace_id
+    )
+
+
+def _error_body(body: bytes) -> dict[str, Any]:
+    try:
+        parsed: dict[str, Any] | Any = json.loads(body)
+    except ValueError:
+        return {}
+    return cast("dict[str, Any]", parsed) if isinstance(parsed, dict) else {}
+
+
+@dataclass(frozen=True, slots=True)
+class ItemFailure:
+    """One write that was not confirmed, and why.
+
+    *unknown* says that its answer was lost: it may have been saved or not.
+    """
+
+    entity: str | None
+    key: str
+    error: ForgeError
+
+    @property
+    def code(self) -> str:
+        """The service's code, or the name of the error where no answer came."""
+        error = self.error
+        return error.code if isinstance(error, ServiceError) else type(error).__name__
+
+    @property
+    def message(self) -> str:
+        """What the service said."""
+        return self.error.message if isinstance(self.error, ServiceError) else str(self.error)
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same write may succeed later."""
+        return self.error.retryable
+
+    @property
+    def unknown(self) -> bool:
+        """Whether the write may have been saved although no answer came."""
+        return isinstance(self.error, AnswerLost | ServiceFault)
+
+    def __str__(self) -> str:
+        """Name the item and the reason on one line."""
+        name = f"{self.entity} {self.key!r}" if self.entity else f"key {self.key!r}"
+        doubt = " (may have been saved)" if self.unknown else ""
+        return f"{name}: {self.code}: {self.message}{doubt}"
+
+
+class PartialCommit(ForgeError):
+    """Some writes were not confirmed; they stay pending in the session.
+
+    Attributes:
+        saved: the (entity, key) pairs that were written or deleted.
+        failed: an `ItemFailure` for each of the others.
+    """
+
+    def __init__(
+        self, saved: Sequence[tuple[str | None, str]], failed: Sequence[ItemFailure]
+    ) -> None:
+        """List what was not confirmed, one line each."""
+        lines = "".join(f"\n  {failure}" for failure in failed)
+        total = len(saved) + len(failed)
+        super().__init__(
+            f"{len(failed)} of {total} writes were not confirmed and stay pending:{lines}"
+        )
+        self.saved = tuple(saved)
+        self.failed = tuple(failed)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by what it was made of."""
+        return type(self), (self.saved, self.failed)
+
+
+class PartialRead(ForgeError):
+    """Some keys of a batch get could not be read, for another reason than being absent.
+
+    Attributes:
+        found: what was read, by key.
+        failed: an `ItemFailure` for each key that was not.
+    """
+
+    def __init__(self, found: Mapping[str, Any], failed: Sequence[ItemFailure]) -> None:
+        """List what was not read, one line each."""
+        lines = "".join(f"\n  {failure}" for failure in failed)
+        super().__init__(f"{len(failed)} keys could not be read:{lines}")
+        self.found = dict(found)
+        self.failed = tuple(failed)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by what it was made of."""
+        return type(self), (self.found, self.failed)

@@ -1,0 +1,329 @@
+"""Conditions as values, in the service's own vocabulary, and the operands that make them.
+
+``Task.due < now`` is an `Expr` meeting an operator: its result is a `KeyCondition`, plain
+data that can be compared, printed, stored and sent. Nothing here performs I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, Generic, NoReturn, TypeVar
+
+from .errors import QueryError
+from .schema import AttributeType
+from .wire import Scalar
+
+O_contra = TypeVar("O_contra", contravariant=True)
+O = TypeVar("O")
+T = TypeVar("T")
+
+
+class Operator(StrEnum):
+    """The service's condition names (storage-reference/entities-api-query)."""
+
+    EQUAL_TO = "EQUAL_TO"
+    NOT_EQUAL_TO = "NOT_EQUAL_TO"
+    LESS_THAN = "LESS_THAN"
+    LESS_THAN_EQUAL_TO = "LESS_THAN_EQUAL_TO"
+    GREATER_THAN = "GREATER_THAN"
+    GREATER_THAN_EQUAL_TO = "GREATER_THAN_EQUAL_TO"
+    BETWEEN = "BETWEEN"
+    BEGINS_WITH = "BEGINS_WITH"
+    CONTAINS = "CONTAINS"
+    NOT_CONTAINS = "NOT_CONTAINS"
+    EXISTS = "EXISTS"
+    NOT_EXISTS = "NOT_EXISTS"
+
+
+_SYMBOLS: Final = {
+    Operator.EQUAL_TO: "==",
+    Operator.NOT_EQUAL_TO: "!=",
+    Operator.LESS_THAN: "<",
+    Operator.LESS_THAN_EQUAL_TO: "<=",
+    Operator.GREATER_THAN: ">",
+    Operator.GREATER_THAN_EQUAL_TO: ">=",
+}
+
+_OPPOSITE_PAIRS: Final = (
+    (Operator.EQUAL_TO, Operator.NOT_EQUAL_TO),
+    (Operator.LESS_THAN, Operator.GREATER_THAN_EQUAL_TO),
+    (Operator.LESS_THAN_EQUAL_TO, Operator.GREATER_THAN),
+    (Operator.CONTAINS, Operator.NOT_CONTAINS),
+    (Operator.EXISTS, Operator.NOT_EXISTS),
+)
+_OPPOSITES: Final = dict(_OPPOSITE_PAIRS) | {b: a for a, b in _OPPOSITE_PAIRS}
+
+NEGATIVE: Final = frozenset({Operator.NOT_EQUAL_TO, Operator.NOT_CONTAINS})
+"""Operators for which it is open whether an absent attribute satisfies them."""
+
+
+class Condition(Generic[O_contra]):
+    """Something that is true or false of an entity; combine with ``&``, ``|`` and ``~``."""
+
+    __slots__ = ()
+
+    def __and__(self: Condition[O], other: Condition[O]) -> Condition[O]:
+        """Both hold."""
+        return AllOf((*_parts(AllOf, self), *_parts(AllOf, other)))
+
+    def __or__(self: Condition[O], other: Condition[O]) -> Condition[O]:
+        """At least one holds."""
+        return AnyOf((*_parts(AnyOf, self), *_parts(AnyOf, other)))
+
+    def __invert__(self: Condition[O]) -> Condition[O]:
+        """The opposite holds; still false of an entity that lacks the attribute."""
+        return _negated(self)
+
+    def __bool__(self) -> NoReturn:
+        """Refuse: ``a and b``, ``not a``, ``if a`` and ``1 < x < 5`` all land here."""
+        raise TypeError(
+            f"the condition {self!r} has no truth value. Write & for `and`, | for `or`, "
+            "~ for `not` (with parentheses around each comparison), and "
+            ".between(low, high) for a chained comparison"
+        )
+
+
+def _parts(kind: type[AllOf[Any] | AnyOf[Any]], condition: Condition[O]) -> tuple[Any, ...]:
+    return condition.conditions if isinstance(condition, kind) else (condition,)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison(Condition[O_contra]):
+    """One comparison of one attribute.
+
+    *values* are as the service stores them. *optional* says that an entity may lack the
+    attribute. *owner* is the class the attribute was named on.
+    """
+
+    attribute: str
+    operator: Operator
+    values: tuple[Scalar, ...]
+    optional: bool = False
+    owner: type[Any] | None = None
+
+    @property
+    def ambiguous(self) -> bool:
+        """Whether it is open if an entity that lacks the attribute satisfies this."""
+        return self.optional and self.operator in NEGATIVE
+
+    def __repr__(self) -> str:
+        """Show it as it was written."""
+        if symbol := _SYMBOLS.get(self.operator):
+            return f"{self.attribute} {symbol} {self.values[0]!r}"
+        values = ", ".join(map(repr, self.values))
+        return f"{self.attribute} {self.operator.replace('_', ' ')} {values}".rstrip()
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class KeyCondition(Comparison[O_contra]):
+    """A comparison an index can serve: what ``where()`` takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf(Condition[O_contra]):
+    """Every one of *conditions* holds."""
+
+    conditions: tuple[Condition[O_contra], ...]
+
+    def __repr__(self) -> str:
+        """Show the conditions between ``&``."""
+        return " & ".join(f"({condition!r})" for condition in self.conditions)
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf(Condition[O_contra]):
+    """At least one of *conditions* holds."""
+
+    conditions: tuple[Condition[O_contra], ...]
+
+    def __repr__(self) -> str:
+        """Show the conditions between ``|``."""
+        return " | ".join(f"({condition!r})" for condition in self.conditions)
+
+
+def _negated(condition: Condition[O]) -> Condition[O]:
+    match condition:
+        case AllOf(conditions):
+            return AnyOf(tuple(_negated(part) for part in conditions))
+        case AnyOf(conditions):
+            return AllOf(tuple(_negated(part) for part in conditions))
+        case Comparison(operator=Operator.BETWEEN, values=(low, high)):
+            below = _rewritten(condition, Operator.LESS_THAN, (low,))
+            return below | _rewritten(condition, Operator.GREATER_THAN, (high,))
+        case Comparison(operator=operator, values=values) if operator in _OPPOSITES:
+            return _rewritten(condition, _OPPOSITES[operator], values)
+        case _:
+            raise QueryError(f"the service has no opposite of {condition!r}")
+
+
+def _rewritten(
+    comparison: Comparison[O], operator: Operator, values: tuple[Scalar, ...]
+) -> Comparison[O]:
+    # Not Comparison[O](…): a parametrised frozen dataclass with slots cannot be called.
+    kind: type[Comparison[Any]] = Comparison if operator in NEGATIVE else KeyCondition
+    return kind(comparison.attribute, operator, values, comparison.optional, comparison.owner)
+
+
+@dataclass(frozen=True, slots=True)
+class Order(Generic[O_contra]):
+    """A direction along an index's range."""
+
+    attribute: str
+    descending: bool
+    owner: type[Any] | None = None
+
+    def __repr__(self) -> str:
+        """Show it as it is written."""
+        return f"{self.attribute}.{'desc' if self.descending else 'asc'}()"
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """What an `Expr` knows of its attribute.
+
+    *encode* turns a Python value into the stored one and raises `InvalidValue`; *ordered*
+    says that the stored order is Python's order; *textual* that a Python ``str`` prefix or
+    part of it is a prefix or part of the stored value.
+    """
+
+    name: str
+    type: AttributeType
+    encode: Callable[[Any], Scalar]
+    optional: bool = False
+    ordered: bool = True
+    textual: bool = False
+
+
+class Expr(Generic[O, T]):
+    """An attribute named on its class, waiting for an operator: ``Task.priority``."""
+
+    __slots__ = ("_operand", "_owner", "label")
+
+    def __init__(self, owner: type[O], label: str, operand: Operand) -> None:
+        """Name the attribute *label* of *owner*."""
+        self._owner, self.label, self._operand = owner, label, operand
+
+    @property
+    def name(self) -> str:
+        """The attribute's name in the store."""
+        return self._operand.name
+
+    def __repr__(self) -> str:
+        """Show the attribute as it is written."""
+        return f"{self._owner.__name__}.{self.label}"
+
+    def __hash__(self) -> int:
+        """Hash by what is named."""
+        return hash((self._owner, self.label))
+
+    def __eq__(self, other: T) -> KeyCondition[O]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Equal to *other*; with None, that the attribute is missing."""
+        if other is None:
+            return self._presence(Operator.NOT_EXISTS)
+        return self._compare(Operator.EQUAL_TO, other)
+
+    def __ne__(self, other: T) -> Condition[O]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Present and not equal to *other*; with None, that the attribute exists."""
+        if other is None:
+            return self._presence(Operator.EXISTS)
+        return self._plain(Operator.NOT_EQUAL_TO, other)
+
+    def __lt__(self, other: T) -> KeyCondition[O]:
+        """Before *other*."""
+        return self._ordered(Operator.LESS_THAN, other)
+
+    def __le__(self, other: T) -> KeyCondition[O]:
+        """Before or equal to *other*."""
+        return self._ordered(Operator.LESS_THAN_EQUAL_TO, other)
+
+    def __gt__(self, other: T) -> KeyCondition[O]:
+        """After *other*."""
+        return self._ordered(Operator.GREATER_THAN, other)
+
+    def __ge__(self, other: T) -> KeyCondition[O]:
+        """After or equal to *other*."""
+        return self._ordered(Operator.GREATER_THAN_EQUAL_TO, other)
+
+    def between(self, low: T, high: T) -> KeyCondition[O]:
+        """From *low* to *high*, both included."""
+        return self._ordered(Operator.BETWEEN, low, high)
+
+    def startswith(self: Expr[O, str] | Expr[O, str | None], prefix: str) -> KeyCondition[O]:
+        """Begin with *prefix*, letter by letter."""
+        self._needs_text("startswith()")
+        return self._compare(Operator.BEGINS_WITH, prefix)
+
+    def contains(self: Expr[O, str] | Expr[O, str | None], part: str) -> Condition[O]:
+        """Hold *part* somewhere, letter by letter."""
+        self._needs_text("contains()")
+        return self._plain(Operator.CONTAINS, part)
+
+    def in_(self, values: Iterable[T]) -> Condition[O]:
+        """Equal to one of *values*: sent as one ``EQUAL_TO`` for each, joined by or."""
+        found: tuple[Condition[O], ...] = tuple(self == value for value in values)
+        if not found:
+            raise QueryError(
+                f"{self!r}.in_() of no values matches nothing; leave the query out"
+            )
+        return found[0] if len(found) == 1 else AnyOf(found)
+
+    def exists(self) -> Condition[O]:
+        """Be present."""
+        return self._presence(Operator.EXISTS)
+
+    def missing(self) -> Condition[O]:
+        """Be absent: ``None`` is stored as absence."""
+        return self._presence(Operator.NOT_EXISTS)
+
+    def asc(self) -> Order[O]:
+        """Ascending by this attribute."""
+        return Order(self.name, descending=False, owner=self._owner)
+
+    def desc(self) -> Order[O]:
+        """Descending by this attribute."""
+        return Order(self.name, descending=True, owner=self._owner)
+
+    def __contains__(self, item: object) -> NoReturn:
+        """Refuse ``"a" in Task.title``, which Python turns into a truth value."""
+        raise TypeError(f"write {self!r}.contains({item!r}) instead of `{item!r} in {self!r}`")
+
+    def __iter__(self) -> NoReturn:
+        """Refuse: an attribute named on its class holds nothing to iterate over."""
+        raise TypeError(f"{self!r} names an attribute; only an entity has its value")
+
+    def __bool__(self) -> NoReturn:
+        """Refuse ``if Task.done`` and ``not Task.done``."""
+        raise TypeError(f"{self!r} has no truth value; write {self!r} == True, for example")
+
+    def _compare(self, operator: Operator, *values: Any) -> KeyCondition[O]:
+        return KeyCondition(*self._terms(operator, values))
+
+    def _plain(self, operator: Operator, *values: Any) -> Comparison[O]:
+        return Comparison(*self._terms(operator, values))
+
+    def _terms(self, operator: Operator, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        operand = self._operand
+        if not operand.type.indexable:
+            raise QueryError(
+                f"{self!r} is stored as type 'any', which no condition can name "
+                "(the service answers 422); declare a scalar attribute for it"
+            )
+        encoded = tuple(operand.encode(value) for value in values)
+        return operand.name, operator, encoded, operand.optional, self._owner
+
+    def _ordered(self, operator: Operator, *values: Any) -> KeyCondition[O]:
+        if self._operand.type is AttributeType.BOOLEAN or not self._operand.ordered:
+            raise QueryError(
+                f"{self!r} cannot be compared with {operator}: its stored form has no order "
+                "that agrees with Python's; only ==, != and in_() work on it"
+            )
+        return self._compare(operator, *values)
+
+    def _presence(self, operator: Operator) -> KeyCondition[O]:
+        return KeyCondition(*self._terms(operator, ()))
+
+    def _needs_text(self, method: str) -> None:
+        if not self._operand.textual:
+            raise QueryError(f"{self!r}.{method} needs an attribute that is stored as its text")

@@ -1,0 +1,167 @@
+# pyright: reportUnusedCallResult=true
+"""Reading entities: by key, many at once, page by page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, TypeVar
+
+from ..errors import PartialRead, QueryError, SessionError
+from ..limits import BATCH_MAX_ITEMS
+from ..model import Entity
+from ..model.keys import check_key
+from ..operations import BatchItem, batch_get, entity_get, entity_query
+from ..operations.batch import failures_of_get, read_failures
+from ..query import Query, QuerySpec, rows_to_read
+from ..unit import UnitOfWork
+from ..wire import MetadataField
+from .core import Flow, perform, perform_all
+
+E = TypeVar("E", bound=Entity)
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[E]):
+    """Some entities, and the cursor after them (None at the end)."""
+
+    items: Sequence[E]
+    cursor: str | None = field(default=None)
+
+    def __iter__(self) -> Iterator[E]:
+        """Iterate over the entities."""
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        """Count the entities."""
+        return len(self.items)
+
+
+def get(
+    unit: UnitOfWork, cls: type[E], key: str, metadata: Iterable[MetadataField] = ()
+) -> Flow[E | None]:
+    """Find one entity: the one already known, or the stored one."""
+    if (known := unit.find(cls, key)) is not None or unit.is_deleting(cls, key):
+        return known
+    name = cls.__forge__.entity_schema().name
+    key = check_key(key, f"{cls.__name__} key")
+    body = yield from perform(entity_get(name, key, metadata))
+    return None if body is None else unit.load_row(cls, body)
+
+
+def refresh(unit: UnitOfWork, entity: Entity) -> Flow[None]:
+    """Read *entity* again, dropping its own changes."""
+    cls, key = type(entity), entity.key
+    metadata = tuple(MetadataField) if entity.metadata.created_at is not None else ()
+    body = yield from perform(entity_get(cls.__forge__.entity_schema().name, key, metadata))
+    if body is None:
+        raise SessionError(
+            f"{cls.__name__} {key!r} is no longer stored, so it cannot be refreshed"
+        )
+    unit.refreshed(entity, body)
+
+
+def get_many(
+    unit: UnitOfWork, cls: type[E], keys: Iterable[str], metadata: Iterable[MetadataField] = ()
+) -> Flow[dict[str, E]]:
+    """Find many entities by key: 25 a call, the calls together, known ones not at all."""
+    name = cls.__forge__.entity_schema().name
+    wanted = dict.fromkeys(keys)
+    absent = [key for key in wanted if unit.find(cls, key) is None]
+    missing = [
+        BatchItem(check_key(key, f"{cls.__name__} key"), name)
+        for key in absent
+        if not unit.is_deleting(cls, key)
+    ]
+    chunks = range(0, len(missing), BATCH_MAX_ITEMS)
+    fields = tuple(metadata)
+    bodies = yield from perform_all(
+        [batch_get(missing[start : start + BATCH_MAX_ITEMS], fields) for start in chunks]
+    )
+    read: dict[str, E] = {}
+    for body in bodies:
+        entities, failed = unit.load_batch(cls, body)
+        read.update((entity.key, entity) for entity in entities)
+        if failures := failures_of_get(read_failures(failed)):
+            raise PartialRead(read, failures)
+    known = {key: read.get(key) or unit.find(cls, key) for key in wanted}
+    return {key: entity for key, entity in known.items() if entity is not None}
+
+
+def fetch(unit: UnitOfWork, cls: type[E], spec: QuerySpec, rows: int) -> Flow[Page[E]]:
+    """Make one call of a query."""
+    body = yield from perform(entity_query(spec, rows=rows))
+    items, cursor = unit.load_page(cls, body, with_metadata=bool(spec.metadata))
+    return Page(items, cursor)
+
+
+class Walk(Generic[E]):
+    """A query on its way from page to page: what is left to find, and where to go on."""
+
+    def __init__(self, query: Query[E], limit: int | None = None) -> None:
+        """Start at the query's cursor."""
+        self.cls, self.spec = query.entity, query.spec
+        limits = [each for each in (limit, query.spec.limit) if each is not None]
+        self.left = min(limits) if limits else None
+        self.rows = rows_to_read(query.spec, self.left)
+        self.done = False
+
+    def step(self, unit: UnitOfWork) -> Flow[Sequence[E]]:
+        """Fetch the next page that holds something, cut to what is wanted."""
+        while not self.done:
+            page = yield from fetch(unit, self.cls, self.spec, self.rows)
+            self._advance(page)
+            if page.items:
+                return self._cut(page.items)
+        return ()
+
+    def _advance(self, page: Page[E]) -> None:
+        self.spec = replace(self.spec, cursor=page.cursor)
+        self.done = page.cursor is None
+
+    def _cut(self, items: Sequence[E]) -> Sequence[E]:
+        if self.left is None:
+            return items
+        kept = items[: self.left]
+        self.left -= len(kept)
+        self.done = self.done or self.left == 0
+        return kept
+
+
+def collect(unit: UnitOfWork, query: Query[E], limit: int | None = None) -> Flow[list[E]]:
+    """Find everything a query asks for, or the first *limit*."""
+    walk, found = Walk(query, limit), list[E]()
+    while not walk.done:
+        found.extend((yield from walk.step(unit)))
+    return found
+
+
+def page(unit: UnitOfWork, query: Query[E]) -> Flow[Page[E]]:
+    """Fetch one page of at most the query's limit or page size.
+
+    An empty page is passed over as long as a cursor follows it; the returned cursor goes on
+    exactly after the last row looked at.
+    """
+    spec = query.spec
+    while True:
+        found = yield from fetch(unit, query.entity, spec, rows_to_read(spec, spec.limit))
+        if found.items or found.cursor is None:
+            return found
+        spec = replace(spec, cursor=found.cursor)
+
+
+def count(query: Query[Any], at_most: int | None = None) -> Flow[int]:
+    """Count by reading: the service has no count. Nothing is kept."""
+    walk, total = Walk(query, at_most), 0
+    while not walk.done:
+        total += len((yield from walk.step(UnitOfWork())))
+    return total
+
+
+def one(unit: UnitOfWork, query: Query[E]) -> Flow[E]:
+    """Find the only match of a query."""
+    found = yield from collect(unit, query, 2)
+    if len(found) != 1:
+        number = "more than one" if found else "no"
+        raise QueryError(f"expected one entity, found {number} match of {query!r}")
+    return found[0]

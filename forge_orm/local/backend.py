@@ -1,0 +1,148 @@
+"""`LocalBackend`: the engine as a backend, in this process."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Final, Protocol, Self, TypeAlias
+
+from ..errors import ConfigurationError
+from ..schema import EntitySchema, declared
+from ..wire import Request, Response, Tenant
+from .engine import Engine
+from .readings import STRICT, Readings
+from .store import Store
+from .vault import IN_MEMORY, Vault, open_vault
+
+DEFAULT_TENANT: Final = "local"
+"""Whose data it is where nobody says: one installation is all most programs need."""
+
+
+class SchemaSource(Protocol):
+    """**Protocol:** knows schemas now, and may know more later; a registry is one."""
+
+    def schemas(self) -> Iterable[EntitySchema]:
+        """Return every schema known now."""
+        ...
+
+
+Schemas: TypeAlias = (
+    Iterable[EntitySchema] | SchemaSource | Callable[[], Iterable[EntitySchema]]
+)
+
+
+class LocalBackend:
+    """An embedded store that behaves like Forge, over SQLite; in either colour.
+
+    Several threads may share one, several processes may open the same file. A process that
+    is killed loses nothing that was acknowledged; a power cut may lose the last commits.
+
+    Args:
+        path: a file, or ``":memory:"`` for a store that ends with this object.
+        schemas: what is declared: a registry, schemas, or a function that returns them. By
+            default every entity class of the default registry.
+        manifest: a manifest.yml to read the schemas from instead.
+        readings: how to read what the service's documentation leaves open.
+        clock: returns the Unix time in seconds; for tests.
+        secret_key: a Fernet key for secrets in a file; by default ``FORGE_ORM_SECRET_KEY``,
+            else a key file beside the database.
+
+    Raises:
+        ConfigurationError: the file cannot be opened, or the manifest not read.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] = ":memory:",
+        *,
+        schemas: Schemas | None = None,
+        manifest: str | os.PathLike[str] | None = None,
+        readings: Readings = STRICT,
+        clock: Callable[[], float] = time.time,
+        secret_key: bytes | str | None = None,
+    ) -> None:
+        """Open the store."""
+        if schemas is not None and manifest is not None:
+            raise ConfigurationError("give LocalBackend either schemas= or manifest=, not both")
+        self._store = Store(os.fspath(path))
+        self._secret_key = secret_key
+        self._vault: Vault | None = IN_MEMORY if self._store.in_memory else None
+        self._vault_lock = threading.Lock()
+        self._source = _source(schemas, manifest)
+        self._known: dict[str, EntitySchema] = {}
+        self.engine = Engine(self._store, self._schema, self._opened_vault, clock, readings)
+
+    def send(self, request: Request, /) -> Response:
+        """Answer one request."""
+        return self.engine.handle(request.operation, request.body, _name_of(request.tenant))
+
+    async def asend(self, request: Request, /) -> Response:
+        """Answer one request; a file is read and written in a thread."""
+        if self._store.in_memory:
+            return self.send(request)
+        from asyncio import to_thread
+
+        return await to_thread(self.send, request)
+
+    def close(self) -> None:
+        """Close the store; one in memory is gone then."""
+        self._store.close()
+
+    async def aclose(self) -> None:
+        """Close the store."""
+        self.close()
+
+    def __enter__(self) -> Self:
+        """Return itself; leaving the block closes the store."""
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Close the store."""
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        """Return itself; leaving the block closes the store."""
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        """Close the store."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """Show the path."""
+        return f"{type(self).__name__}({self._store.path!r})"
+
+    def _schema(self, name: str) -> EntitySchema | None:
+        if name not in self._known:  # a class may have been declared since
+            self._known = {schema.name: schema for schema in self._source()}
+        return self._known.get(name)
+
+    def _opened_vault(self) -> Vault:
+        if self._vault is None:
+            with self._vault_lock:
+                self._vault = self._vault or open_vault(self._store.path, self._secret_key)
+        return self._vault
+
+
+def _name_of(tenant: Tenant | None) -> str:
+    return DEFAULT_TENANT if tenant is None else tenant.installation or DEFAULT_TENANT
+
+
+def _source(
+    schemas: Schemas | None, manifest: str | os.PathLike[str] | None
+) -> Callable[[], Iterable[EntitySchema]]:
+    if manifest is not None:
+        from ..manifest import read_schemas
+
+        found = read_schemas(manifest)
+        return lambda: found
+    if schemas is None:
+        return declared
+    if callable(schemas):
+        return schemas
+    if hasattr(schemas, "schemas"):
+        return schemas.schemas
+    listed = tuple(schemas)
+    return lambda: listed

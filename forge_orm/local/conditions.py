@@ -1,0 +1,146 @@
+"""Filters and conditions: checked against a schema, then tried on plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+from .. import limits
+from ..schema import AttributeType, EntitySchema, IndexSchema
+from . import shapes
+from .readings import Readings
+from .refusal import Refusal, bad_request
+from .values import fits
+
+Test = Callable[[dict[str, Any]], bool]
+
+_ORDERED: Final = {
+    "LESS_THAN": lambda ours, theirs: ours < theirs,
+    "LESS_THAN_EQUAL_TO": lambda ours, theirs: ours <= theirs,
+    "GREATER_THAN": lambda ours, theirs: ours > theirs,
+    "GREATER_THAN_EQUAL_TO": lambda ours, theirs: ours >= theirs,
+}
+_EQUALITY: Final = {
+    "EQUAL_TO": lambda ours, theirs: ours == theirs,
+    "NOT_EQUAL_TO": lambda ours, theirs: ours != theirs,
+}
+_TEXTUAL: Final = {
+    "BEGINS_WITH": lambda ours, theirs: ours.startswith(theirs),
+    "CONTAINS": lambda ours, theirs: theirs in ours,
+    "NOT_CONTAINS": lambda ours, theirs: theirs not in ours,
+}
+_PAIRS: Final[dict[str, Callable[[Any, Any], bool]]] = {**_ORDERED, **_EQUALITY, **_TEXTUAL}
+_PRESENCE: Final = ("EXISTS", "NOT_EXISTS")
+_FILTERS: Final = (*_PAIRS, "BETWEEN", *_PRESENCE)
+RANGES: Final = (*_ORDERED, "EQUAL_TO", "BETWEEN", "BEGINS_WITH")
+_NEGATIVE: Final = ("NOT_EQUAL_TO", "NOT_CONTAINS")
+
+
+class Clause(NamedTuple):
+    """One condition on one attribute, found to be in order."""
+
+    attribute: str
+    condition: str
+    values: tuple[Any, ...]
+
+    def holds(self, item: dict[str, Any], readings: Readings) -> bool:
+        """Whether it is true of *item*."""
+        value = item.get(self.attribute)
+        if self.condition in _PRESENCE:
+            return (value is not None) == (self.condition == "EXISTS")
+        if value is None:
+            return self.condition in _NEGATIVE and not readings.absent_attribute_fails
+        if self.condition == "BETWEEN":
+            return bool(self.values[0] <= value <= self.values[1])
+        return _PAIRS[self.condition](value, self.values[0])
+
+
+class Conditions(NamedTuple):
+    """A flat list of clauses, joined by and or by or."""
+
+    clauses: tuple[Clause, ...] = ()
+    any_of: bool = False
+
+    def hold(self, item: dict[str, Any], readings: Readings) -> bool:
+        """Whether they are true of *item*."""
+        holding = (clause.holds(item, readings) for clause in self.clauses)
+        return any(holding) if self.any_of else all(holding)
+
+
+def read_conditions(raw: Any, schema: EntitySchema) -> Conditions:
+    """Read ``{"and": […]}`` or ``{"or": […]}``."""
+    groups = shapes.fields(raw, {}, {"and": list, "or": list}, "filters")
+    if len(groups) > 1:
+        raise Refusal("INVALID_FILTER_OPERATORS_COMBINATION", "and and or cannot be combined")
+    for operator, clauses in groups.items():
+        if clauses:
+            _check_count(len(clauses))
+            read = tuple(_clause(clause, schema) for clause in clauses)
+            return Conditions(read, operator == "or")
+    raise Refusal("EMPTY_FILTER_OPERATOR", "and, or must hold at least one condition")
+
+
+def read_range(raw: Any, schema: EntitySchema, index: IndexSchema) -> Clause:
+    """Read the one condition on an index's range."""
+    body = shapes.fields(raw, {"condition": str, "values": list}, {}, "range")
+    if body["condition"] not in RANGES:
+        raise Refusal("INVALID_FILTER_CONDITION", f"range cannot take {body['condition']}")
+    declared = range_type(schema, index)
+    return _typed(Clause(index.range, body["condition"], tuple(body["values"])), declared)
+
+
+def range_type(schema: EntitySchema, index: IndexSchema) -> AttributeType:
+    """Return the type of what orders *index*."""
+    return schema.attributes.get(index.range, AttributeType.STRING)
+
+
+def refuse_index_attributes(conditions: Conditions, index: IndexSchema) -> None:
+    """Refuse a filter on an attribute the queried index holds."""
+    for clause in conditions.clauses:
+        if clause.attribute in index.attributes:
+            raise bad_request(f"filter on {clause.attribute}, which index {index.name} holds")
+
+
+def _check_count(count: int) -> None:
+    if count > limits.CONDITIONS_MAX:
+        raise bad_request(f"{count} conditions; at most {limits.CONDITIONS_MAX}")
+
+
+def _clause(raw: Any, schema: EntitySchema) -> Clause:
+    required = {"property": str, "condition": str, "values": list}
+    body = shapes.fields(raw, required, {}, "condition")
+    name, condition = body["property"], body["condition"]
+    if condition not in _FILTERS:
+        raise Refusal("INVALID_FILTER_CONDITION", f"{condition} is not a condition")
+    if (declared := schema.attributes.get(name)) is None:
+        raise bad_request(f"{schema.name} has no attribute {name}")
+    if declared is AttributeType.ANY:
+        raise Refusal("UNPROCESSABLE_ENTITY", f"{name} is of type any", 422)
+    return _typed(Clause(name, condition, tuple(body["values"])), declared)
+
+
+def _typed(clause: Clause, declared: AttributeType) -> Clause:
+    condition, values = clause.condition, clause.values
+    if not _applies(condition, declared):
+        raise Refusal(
+            "INVALID_FILTER_CONDITION", f"{condition} cannot be used on type {declared}"
+        )
+    if condition in _PRESENCE:
+        return clause
+    expected = 2 if condition == "BETWEEN" else 1
+    if len(values) < expected and condition == "BETWEEN":
+        raise Refusal("INSUFFICIENT_FILTER_VALUES", "BETWEEN needs two values")
+    if len(values) != expected or not all(fits(declared, value) for value in values):
+        raise Refusal(
+            "INVALID_FILTER_VALUES",
+            f"{condition} on {clause.attribute} takes {expected} of type {declared}",
+        )
+    return clause
+
+
+def _applies(condition: str, declared: AttributeType) -> bool:
+    if condition in _TEXTUAL:
+        return declared is AttributeType.STRING
+    if condition in _ORDERED or condition == "BETWEEN":
+        return declared is not AttributeType.BOOLEAN
+    return True

@@ -1,0 +1,437 @@
+"""The service's behaviour: a request's bytes in, a response's bytes out.
+
+This is a second, independent reading of the protocol: nothing here is shared with the code
+that makes the requests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from pydantic_core import to_json
+
+from .. import limits
+from ..schema import EntitySchema, IndexSchema
+from ..wire import Response
+from . import shapes, values
+from .readings import Readings
+from .refusal import JSON, Refusal, bad_request, key_not_found
+from .search import Search
+from .shapes import SetOptions
+from .store import Row, Store, Table
+from .transactions import Transaction
+from .vault import Vault
+
+EMPTY: Final = Response(204)
+_KEY: Final = {"key": str}
+_ENTITY: Final = {"entityName": str, "key": str}
+_OPTIONS: Final = {"options": dict}
+_TTL_LAG_MS: Final = limits.TTL_DELETION_LAG_SECONDS * 1000
+
+Schemas = Callable[[str], EntitySchema | None]
+
+
+class Engine:
+    """Answers requests from a `Store`.
+
+    *schemas* finds the schema of an entity, *vault* opens the vault of secrets when one is
+    first needed, *clock* returns the Unix time in seconds.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        schemas: Schemas,
+        vault: Callable[[], Vault],
+        clock: Callable[[], float],
+        readings: Readings,
+    ) -> None:
+        """Serve *store*."""
+        self.store, self.readings = store, readings
+        self._schemas, self._vault, self._clock = schemas, vault, clock
+        self._answers: dict[str, Callable[[bytes, str], Response]] = {
+            "get": self._get,
+            "set": self._set,
+            "delete": self._delete,
+            "query": self._query,
+            "secret/get": self._secret_get,
+            "secret/set": self._secret_set,
+            "secret/delete": self._secret_delete,
+            "entity/get": self._entity_get,
+            "entity/set": self._entity_set,
+            "entity/delete": self._entity_delete,
+            "entity/query": self._entity_query,
+            "batch/get": self._batch_get,
+            "batch/set": self._batch_set,
+            "batch/delete": self._batch_delete,
+            "transaction": self._transaction,
+        }
+
+    def handle(self, operation: str, body: bytes, tenant: str) -> Response:
+        """Answer one request of *tenant*."""
+        handler = self._answers.get(operation)
+        if handler is None:
+            return Refusal("NOT_FOUND", f"no operation {operation!r}", 404).response()
+        try:
+            return handler(body, tenant)
+        except Refusal as refusal:
+            return refusal.response()
+
+    # --- time ---------------------------------------------------------------------------
+
+    def now(self) -> int:
+        """Return the Unix time in milliseconds."""
+        return int(self._clock() * 1000)
+
+    def gone(self) -> int:
+        """Return the time; what expired before it is no longer there."""
+        return self.now() - (_TTL_LAG_MS if self.readings.expired_visible else 0)
+
+    # --- schemas ------------------------------------------------------------------------
+
+    def schema(self, name: str) -> EntitySchema:
+        """Return the schema of an entity; refuses one that is not declared."""
+        if (schema := self._schemas(name)) is not None:
+            return schema
+        values.check_entity_name(name)
+        raise Refusal("SCHEMA_NOT_FOUND", f"entity {name!r} is not declared", 404)
+
+    # --- one row ------------------------------------------------------------------------
+
+    def row(self, table: Table, tenant: str, key: str) -> Row | None:
+        """Return what is stored under *key* and not gone."""
+        rows = self.store.read(table.get, (tenant, key))
+        return self.present(rows[0]) if rows else None
+
+    def present(self, found: tuple[Any, ...]) -> Row | None:
+        """Return *found* as a row, unless it is gone."""
+        if found[3] is not None and found[3] <= self.gone():
+            return None
+        return Row(*found)
+
+    def put(
+        self,
+        table: Table,
+        tenant: str,
+        key: str,
+        stored: bytes,
+        cells: tuple[Any, ...],
+        options: SetOptions,
+    ) -> tuple[Row | None, Row]:
+        """Write one row under *options*; return what was there before, and what is now."""
+        with self.store.writing() as connection:
+            now = self.now()
+            found = connection.execute(table.get, (tenant, key)).fetchone()
+            before = None if found is None else self.present(found)
+            if options.fail_if_exists and before is not None and self._conflicts(before, now):
+                raise Refusal("KEY_CONFLICT", "Provided key already exists", 409)
+            expires = self.expiry(options.ttl, now, before)
+            parameters = (tenant, key, stored, now, now, expires, *cells, self.gone())
+            connection.execute(table.put, parameters)
+        return before, Row(stored, before.created if before else now, now, expires)
+
+    def expiry(self, ttl: int | None, now: int, before: Row | None) -> int | None:
+        """Return when a row written now expires, in milliseconds."""
+        if ttl is not None:
+            return now + ttl * 1000
+        keeps = before is not None and not self.readings.set_clears_ttl
+        return before.expires if keeps and before is not None else None
+
+    def remove(self, table: Table, tenant: str, key: str) -> None:
+        """Delete one row; refuses an absent key, where the readings say so."""
+        with self.store.writing() as connection:
+            found = connection.execute(table.get, (tenant, key)).fetchone()
+            connection.execute(table.delete, (tenant, key))
+        absent = found is None or self.present(found) is None
+        if absent and self.readings.delete_reports_absent:
+            raise key_not_found()
+
+    def _conflicts(self, row: Row, now: int) -> bool:
+        expired = row.expires is not None and row.expires <= now
+        return self.readings.expired_conflicts or not expired
+
+    # --- plain keys and secrets ----------------------------------------------------------
+
+    def _get(self, body: bytes, tenant: str) -> Response:
+        request = shapes.fields(shapes.parse(body), _KEY, _OPTIONS)
+        metadata = shapes.get_options(request)
+        return self._read(self.store.keys, tenant, request["key"], metadata)
+
+    def _set(self, body: bytes, tenant: str) -> Response:
+        request = shapes.fields(shapes.parse(body), {"key": str, "value": object}, _OPTIONS)
+        options = shapes.set_options(request, extended=True)
+        values.check_key(request["key"])
+        stored = values.plain_value(request["value"])
+        before, after = self.put(self.store.keys, tenant, request["key"], stored, (), options)
+        return _returned(options, request["key"], before, after)
+
+    def _delete(self, body: bytes, tenant: str) -> Response:
+        request = shapes.fields(shapes.parse(body), _KEY, {})
+        values.check_key(request["key"])
+        self.remove(self.store.keys, tenant, request["key"])
+        return EMPTY
+
+    def _secret_get(self, body: bytes, tenant: str) -> Response:
+        request = shapes.fields(shapes.parse(body), _KEY, _OPTIONS)
+        metadata = shapes.get_options(request)
+        values.check_key(request["key"])
+        vault = self._vault()
+        if (row := self.row(self.store.secrets, tenant, request["key"])) is None:
+            raise key_not_found()
+        return _found(request["key"], row._replace(value=vault.decrypt(row.value)), metadata)
+
+    def _secret_set(self, body: bytes, tenant: str) -> Response:
+        request = shapes.fields(shapes.parse(body), {"key": str, "value": object}, _OPTIONS)
+        options = shapes.set_options(request, extended=True)
+        values.check_key(request["key"])
+        vault, plain = self._vault(), values.plain_value(request["value"])
+        sealed = vault.encrypt(plain)
+        before, after = self.put(
+            self.store.secrets, tenant, request["key"], sealed, (), options
+        )
+        if before is not None:
+            before = before._replace(value=vault.decrypt(before.value))
+        return _returned(options, request["key"], before, after._replace(value=plain))
+
+    def _secret_delete(self, body: bytes, tenant: str) -> Response:
+        request = shapes.fields(shapes.parse(body), _KEY, {})
+        values.check_key(request["key"])
+        self._vault()
+        self.remove(self.store.secrets, tenant, request["key"])
+        return EMPTY
+
+    def _read(
+        self,
+        table: Table,
+        tenant: str,
+        key: str,
+        metadata: tuple[str, ...],
+        entity: str | None = None,
+    ) -> Response:
+        values.check_key(key)
+        if (row := self.row(table, tenant, key)) is None:
+            raise key_not_found()
+        return _found(key, row, metadata, entity)
+
+    # --- entities -----------------------------------------------------------------------
+
+    def _entity_get(self, body: bytes, tenant: str) -> Response:
+        request = shapes.fields(shapes.parse(body), _ENTITY, _OPTIONS)
+        metadata = shapes.get_options(request)
+        table = self.store.table(self.schema(request["entityName"]))
+        return self._read(table, tenant, request["key"], metadata, request["entityName"])
+
+    def _entity_set(self, body: bytes, tenant: str) -> Response:
+        request = shapes.fields(shapes.parse(body), {**_ENTITY, "value": dict}, _OPTIONS)
+        options = shapes.set_options(request, extended=True)
+        schema = self.schema(request["entityName"])
+        values.check_key(request["key"])
+        stored, cells = self.entity_row(schema, request["value"])
+        table = self.store.table(schema)
+        before, after = self.put(table, tenant, request["key"], stored, cells, options)
+        return _returned(options, request["key"], before, after, schema.name)
+
+    def _entity_delete(self, body: bytes, tenant: str) -> Response:
+        request = shapes.fields(shapes.parse(body), _ENTITY, {})
+        table = self.store.table(self.schema(request["entityName"]))
+        values.check_key(request["key"])
+        self.remove(table, tenant, request["key"])
+        return EMPTY
+
+    def entity_row(
+        self, schema: EntitySchema, value: dict[str, Any]
+    ) -> tuple[bytes, tuple[Any, ...]]:
+        """Return what is written for an entity *value*: its JSON and its columns."""
+        stored = values.entity_value(schema, value, self.readings)
+        cells = self.store.table(schema).cells(value)
+        _check_index_sizes(schema, value)
+        return stored, cells
+
+    # --- queries ------------------------------------------------------------------------
+
+    def _query(self, body: bytes, tenant: str) -> Response:
+        return _page(*Search(self, tenant).keys(shapes.parse(body)))
+
+    def _entity_query(self, body: bytes, tenant: str) -> Response:
+        return _page(*Search(self, tenant).entities(shapes.parse(body)))
+
+    # --- batches ------------------------------------------------------------------------
+
+    def _batch_get(self, body: bytes, tenant: str) -> Response:
+        done: list[bytes] = []
+        failed: list[dict[str, Any]] = []
+        for item in self._items(body, _OPTIONS, {}):
+            try:
+                table = self._table_of(item)
+                values.check_key(item["key"])
+                if (row := self.row(table, tenant, item["key"])) is None:
+                    raise key_not_found()
+                metadata = shapes.get_options(item)
+                done.append(_row_json(item["key"], row, metadata, item.get("entityName")))
+            except Refusal as refusal:
+                failed.append(_failure(item, refusal))
+        return _batch_answer(done, failed)
+
+    def _batch_set(self, body: bytes, tenant: str) -> Response:
+        done: list[bytes] = []
+        failed: list[dict[str, Any]] = []
+        writes: list[tuple[Table, str, bytes, tuple[Any, ...], int | None]] = []
+        for item in self._items(body, _OPTIONS, {"value": object}):
+            try:
+                writes.append(self._batch_write(item))
+                done.append(to_json(_name(item)))
+            except Refusal as refusal:
+                failed.append(_failure(item, refusal))
+        if writes:
+            self._write_all(writes, tenant)
+        return _batch_answer(done, failed)
+
+    def _batch_write(
+        self, item: dict[str, Any]
+    ) -> tuple[Table, str, bytes, tuple[Any, ...], int | None]:
+        ttl = shapes.set_options(item, extended=False).ttl
+        return (*self.prepared(item), ttl)
+
+    def prepared(self, item: dict[str, Any]) -> tuple[Table, str, bytes, tuple[Any, ...]]:
+        """Return what a set of *item* writes: table, key, JSON and columns."""
+        key, value = item["key"], item["value"]
+        if "entityName" not in item:
+            values.check_key(key)
+            return self.store.keys, key, values.plain_value(value), ()
+        schema = self.schema(item["entityName"])
+        values.check_key(key)
+        if type(value) is not dict:
+            raise bad_request("the value of an entity must be an object")
+        return self.store.table(schema), key, *self.entity_row(schema, value)
+
+    def _write_all(
+        self,
+        writes: Iterable[tuple[Table, str, bytes, tuple[Any, ...], int | None]],
+        tenant: str,
+    ) -> None:
+        with self.store.writing() as connection:
+            now, gone = self.now(), self.gone()
+            grouped: dict[str, list[tuple[Any, ...]]] = {}
+            for table, key, stored, cells, ttl in writes:
+                before = None
+                if ttl is None and not self.readings.set_clears_ttl:
+                    found = connection.execute(table.get, (tenant, key)).fetchone()
+                    before = None if found is None else self.present(found)
+                expires = self.expiry(ttl, now, before)
+                row = (tenant, key, stored, now, now, expires, *cells, gone)
+                grouped.setdefault(table.put, []).append(row)
+            for statement, rows in grouped.items():
+                connection.executemany(statement, rows)
+
+    def _batch_delete(self, body: bytes, tenant: str) -> Response:
+        done: list[bytes] = []
+        failed: list[dict[str, Any]] = []
+        for item in self._items(body, {}, {}):
+            try:
+                table = self._table_of(item)
+                values.check_key(item["key"])
+                self.remove(table, tenant, item["key"])
+                done.append(to_json(_name(item)))
+            except Refusal as refusal:
+                failed.append(_failure(item, refusal))
+        return _batch_answer(done, failed)
+
+    def _table_of(self, item: dict[str, Any]) -> Table:
+        if "entityName" not in item:
+            return self.store.keys
+        return self.store.table(self.schema(item["entityName"]))
+
+    def _items(
+        self, body: bytes, optional: dict[str, type], required: dict[str, type]
+    ) -> list[dict[str, Any]]:
+        more = {"entityName": str, **optional}
+        items = [
+            shapes.fields(item, {**_KEY, **required}, more, "item")
+            for item in shapes.batch(body)
+        ]
+        if len({(item.get("entityName"), item["key"]) for item in items}) < len(items):
+            raise Refusal("KEY_DUPLICATION_ERROR", "a key occurs twice in the batch")
+        return items
+
+    # --- transactions -------------------------------------------------------------------
+
+    def _transaction(self, body: bytes, tenant: str) -> Response:
+        Transaction(self, shapes.transaction(body)).run(tenant)
+        return EMPTY
+
+
+def _check_index_sizes(schema: EntitySchema, value: dict[str, Any]) -> None:
+    for index in schema.indexes.values():
+        _check_size(
+            value, index, index.partition, limits.PARTITION_VALUES_MAX_BYTES, "partition"
+        )
+        _check_size(value, index, (index.range,), limits.RANGE_VALUE_MAX_BYTES, "range")
+
+
+def _check_size(
+    value: dict[str, Any], index: IndexSchema, names: tuple[str, ...], limit: int, what: str
+) -> None:
+    texts = [text for name in names if type(text := value.get(name)) is str]
+    if sum(map(len, texts)) * 4 <= limit:
+        return
+    if (size := sum(len(text.encode()) for text in texts)) > limit:
+        raise Refusal(
+            "INVALID_ENTITY_VALUE",
+            f"{what} of index {index.name} is {size} bytes; at most {limit}",
+        )
+
+
+def _name(item: dict[str, Any]) -> dict[str, Any]:
+    return {name: item[name] for name in ("key", "entityName") if name in item}
+
+
+def _failure(item: dict[str, Any], refusal: Refusal) -> dict[str, Any]:
+    return {**_name(item), "error": refusal.body()}
+
+
+def _batch_answer(done: list[bytes], failed: list[dict[str, Any]]) -> Response:
+    body = b'{"successfulKeys":[%s],"failedKeys":%s}' % (b",".join(done), to_json(failed))
+    return Response(200, body, JSON)
+
+
+def _row_json(
+    key: str, row: Row, metadata: tuple[str, ...], entity: str | None = None
+) -> bytes:
+    """Return a row as JSON; the stored value is spliced in as it is."""
+    named = b"" if entity is None else b',"entityName":%s' % to_json(entity)
+    told = _metadata(row, metadata) if metadata else b""
+    return b'{"key":%s,"value":%s%s%s}' % (to_json(key), row.value, named, told)
+
+
+def _metadata(row: Row, asked: tuple[str, ...]) -> bytes:
+    known: dict[str, Any] = {"createdAt": row.created, "updatedAt": row.updated}
+    if row.expires is not None:
+        moment = datetime.fromtimestamp(row.expires / 1000, UTC).replace(tzinfo=None)
+        known["expireTime"] = moment.isoformat(timespec="milliseconds") + "Z"
+    told = {name: known[name] for name in asked if name in known}
+    return b"," + to_json(told)[1:-1] if told else b""
+
+
+def _found(
+    key: str, row: Row, metadata: tuple[str, ...], entity: str | None = None
+) -> Response:
+    return Response(200, _row_json(key, row, metadata, entity), JSON)
+
+
+def _returned(
+    options: SetOptions, key: str, before: Row | None, after: Row, entity: str | None = None
+) -> Response:
+    row = before if options.returns == "PREVIOUS" else after
+    if options.returns is None or row is None:
+        return EMPTY
+    return _found(key, row, options.metadata, entity)
+
+
+def _page(
+    rows: list[tuple[str, Row]], metadata: tuple[str, ...], cursor: str | None
+) -> Response:
+    data = b",".join([_row_json(key, row, metadata) for key, row in rows])
+    end = b"" if cursor is None else b',"cursor":%s' % to_json(cursor)
+    return Response(200, b'{"data":[%s]%s}' % (data, end), JSON)

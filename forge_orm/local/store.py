@@ -1,0 +1,237 @@
+"""Rows in SQLite: a table for each entity, real columns for what its indexes hold.
+
+Indexes are SQLite's own, over (tenant, partition…, range, key), so an entry can never be
+stale. Values are the JSON bytes that are answered.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from pydantic_core import from_json
+
+from ..errors import ConfigurationError
+from ..schema import EntitySchema, IndexSchema
+from .values import column
+
+_BUSY_SECONDS: Final = 60.0
+_SETUP: Final = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
+"""
+_COLUMNS: Final = (
+    "tenant TEXT, key TEXT, value BLOB, created INTEGER, updated INTEGER, expires INTEGER"
+)
+KEYS: Final = "keys"
+SECRETS: Final = "secrets"
+
+
+class Row(NamedTuple):
+    """What is stored under a key; times in milliseconds."""
+
+    value: bytes
+    created: int
+    updated: int
+    expires: int | None
+
+
+class Table:
+    """One table: its columns, and the statements on it."""
+
+    def __init__(self, name: str, attributes: Sequence[str] = ()) -> None:
+        """Describe the table *name*, with a column for each of *attributes*."""
+        self.name, self.attributes = name, tuple(attributes)
+        self.quoted = quoted(name)
+        columns = [column_of(attribute) for attribute in self.attributes]
+        named = "".join(f", {name}" for name in columns)
+        marks = ", ?" * len(columns)
+        kept = "".join(f", {name} = excluded.{name}" for name in columns)
+        self.get = (
+            f"SELECT value, created, updated, expires FROM {self.quoted} "
+            "WHERE tenant = ? AND key = ?"
+        )
+        self.delete = f"DELETE FROM {self.quoted} WHERE tenant = ? AND key = ?"
+        # A row that is gone (expired long ago, not deleted yet) is created anew.
+        self.put = (
+            f"INSERT INTO {self.quoted} (tenant, key, value, created, updated, expires{named}) "
+            f"VALUES (?, ?, ?, ?, ?, ?{marks}) ON CONFLICT (tenant, key) DO UPDATE SET "
+            "value = excluded.value, updated = excluded.updated, expires = excluded.expires, "
+            "created = CASE WHEN expires <= ? THEN excluded.created ELSE created END" + kept
+        )
+
+    def cells(self, value: dict[str, Any]) -> tuple[Any, ...]:
+        """Return what the attribute columns hold for *value*."""
+        return tuple([column(value.get(name)) for name in self.attributes])
+
+
+def quoted(name: str) -> str:
+    """Return *name* as an SQL identifier; SQLite folds case, so capitals are marked."""
+    return '"' + "".join(f"^{char.lower()}" if char.isupper() else char for char in name) + '"'
+
+
+def column_of(attribute: str) -> str:
+    """Return the column that holds *attribute*."""
+    return quoted(f"x_{attribute}")
+
+
+class Store:
+    """A SQLite database: connections, transactions, tables.
+
+    A file has a connection for each thread; a database in memory one, behind a lock.
+    """
+
+    def __init__(self, path: str) -> None:
+        """Open *path*, or ``":memory:"``."""
+        self.path, self.in_memory = path, path == ":memory:"
+        self._lock = threading.RLock()
+        self._mine = threading.local()
+        self._open: list[sqlite3.Connection] = []
+        self._closed = False
+        self._pid = os.getpid()
+        self._tables: dict[str, tuple[EntitySchema, Table]] = {}
+        self._shared = self._connect() if self.in_memory else None
+        self.keys, self.secrets = Table(KEYS), Table(SECRETS)
+        with self.writing() as connection:
+            for table in (self.keys, self.secrets):
+                _create(connection, table)
+
+    def close(self) -> None:
+        """Close every connection."""
+        with self._lock:
+            self._closed = True
+            while self._open:
+                self._open.pop().close()
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The connection of this thread; raises `ConfigurationError` after close or fork."""
+        if self._closed:
+            raise ConfigurationError(f"the local store {self.path!r} is closed")
+        if self._shared is not None:
+            return self._shared
+        try:
+            mine: sqlite3.Connection = self._mine.connection
+        except AttributeError:
+            mine = self._mine.connection = self._connect()
+        return mine
+
+    def read(self, sql: str, parameters: Sequence[Any]) -> list[Any]:
+        """Run a query."""
+        if self._shared is None:
+            return self.connection.execute(sql, parameters).fetchall()
+        with self._lock:
+            return self.connection.execute(sql, parameters).fetchall()
+
+    @contextmanager
+    def writing(self) -> Generator[sqlite3.Connection]:
+        """Hold the write transaction: committed at the end, rolled back by an exception.
+
+        It is taken at once (BEGIN IMMEDIATE): a transaction that begins by reading could
+        fail to become a writer. The lock keeps this process's threads from starving in
+        SQLite's own unfair queue.
+        """
+        with self._lock:
+            connection = self.connection
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
+
+    def table(self, schema: EntitySchema) -> Table:
+        """Return the table of an entity, made or grown to hold its indexes."""
+        known = self._tables.get(schema.name)
+        if known is not None and known[0] is schema:
+            return known[1]
+        names = [name for index in schema.indexes.values() for name in index.attributes]
+        table = Table(f"e_{schema.name}", tuple(dict.fromkeys(names)))
+        if known is None or known[0] != schema:
+            with self.writing() as connection:
+                _create(connection, table)
+                _grow(connection, table)
+                _index(connection, table, schema.indexes.values())
+        self._tables[schema.name] = schema, table
+        return table
+
+    def drop_gone(self, table: Table, gone: int) -> None:
+        """Delete the rows of *table* that expired before *gone*."""
+        with self.writing() as connection:
+            connection.execute(f"DELETE FROM {table.quoted} WHERE expires <= ?", (gone,))  # noqa: S608
+
+    def _connect(self) -> sqlite3.Connection:
+        if os.getpid() != self._pid:
+            raise ConfigurationError(
+                f"the local store {self.path!r} was opened before a fork; open one in each process"
+            )
+        try:
+            connection = sqlite3.connect(
+                self.path,
+                timeout=_BUSY_SECONDS,
+                isolation_level=None,
+                check_same_thread=False,
+                cached_statements=512,
+            )
+            connection.executescript(_SETUP)
+        except sqlite3.Error as error:
+            where = Path(self.path).absolute().parent
+            raise ConfigurationError(
+                f"cannot open the local store {self.path!r}: {error}. Is {where} a folder "
+                "that can be written to, and the file a store of this library?"
+            ) from error
+        with self._lock:
+            self._open.append(connection)
+        return connection
+
+
+def _create(connection: sqlite3.Connection, table: Table) -> None:
+    columns = "".join(f", {column_of(name)}" for name in table.attributes)
+    connection.execute(
+        f"CREATE TABLE IF NOT EXISTS {table.quoted} ({_COLUMNS}{columns}, "
+        "PRIMARY KEY (tenant, key))"
+    )
+
+
+def _grow(connection: sqlite3.Connection, table: Table) -> None:
+    """Add the columns an older schema did not have, filled from the stored values."""
+    info = connection.execute(f"PRAGMA table_info({table.quoted})").fetchall()
+    present = {quoted_name for _, quoted_name, *_ in info}
+    fresh = [name for name in table.attributes if column_of(name)[1:-1] not in present]
+    if not fresh:
+        return
+    for name in fresh:
+        connection.execute(f"ALTER TABLE {table.quoted} ADD COLUMN {column_of(name)}")
+    sets = ", ".join(f"{column_of(name)} = ?" for name in fresh)
+    rows = connection.execute(f"SELECT rowid, value FROM {table.quoted}").fetchall()  # noqa: S608
+    filled = [
+        (*(column(value.get(name)) for name in fresh), rowid)
+        for rowid, value in ((rowid, from_json(raw)) for rowid, raw in rows)
+    ]
+    connection.executemany(f"UPDATE {table.quoted} SET {sets} WHERE rowid = ?", filled)  # noqa: S608
+
+
+def _index(
+    connection: sqlite3.Connection, table: Table, indexes: Iterable[IndexSchema]
+) -> None:
+    """Make each index; one that changed under its name replaces the earlier one."""
+    wanted = {_index_name(table, index): index for index in indexes}
+    listed = connection.execute(f"PRAGMA index_list({table.quoted})").fetchall()
+    present = {name for _, name, *_ in listed if not name.startswith("sqlite_")}
+    for name in present - {name[1:-1] for name in wanted}:
+        connection.execute(f'DROP INDEX IF EXISTS "{name}"')
+    for name, index in wanted.items():
+        columns = ", ".join(column_of(attribute) for attribute in index.attributes)
+        connection.execute(
+            f"CREATE INDEX IF NOT EXISTS {name} ON {table.quoted} (tenant, {columns}, key)"
+        )
+
+
+def _index_name(table: Table, index: IndexSchema) -> str:
+    return quoted(f"{table.name}|{index.name}|{','.join(index.attributes)}")

@@ -1,0 +1,13 @@
+"""Declaring entities: from a class body to an `EntityMapping` and its service schema."""
+
+from ..schema import declare_source
+from .attributes import Attr as Attr
+from .attributes import attr as attr
+from .entity import Entity as Entity
+from .entity import Metadata as Metadata
+from .indexes import index as index
+from .mapping import EntityMapping as EntityMapping
+from .registry import Registry as Registry
+from .registry import default_registry as default_registry
+
+declare_source(default_registry.schemas)

@@ -1,0 +1,107 @@
+"""`Attr[T]` and `attr()`: how an attribute is declared so that type checkers know it whole.
+
+To a type checker ``title: Attr[str]`` is a descriptor: an `Expr` on the class, a ``str`` on
+an instance. At run time it is plain ``Annotated[str, …]``, so pydantic sees nothing unusual.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar, overload
+
+from pydantic import AliasChoices, AliasPath, BaseModel, Field
+from pydantic_core import PydanticUndefined
+from typing_extensions import TypedDict, Unpack
+
+from ..expressions import Expr
+
+T = TypeVar("T")
+O = TypeVar("O")
+
+
+class AttrOptions(TypedDict, total=False):
+    """What `attr` passes on to pydantic's ``Field``."""
+
+    validation_alias: str | AliasPath | AliasChoices | None
+    serialization_alias: str | None
+    title: str | None
+    description: str | None
+    examples: list[Any] | None
+    exclude: bool | None
+    gt: float | None
+    ge: float | None
+    lt: float | None
+    le: float | None
+    multiple_of: float | None
+    min_length: int | None
+    max_length: int | None
+    pattern: str | re.Pattern[str] | None
+    max_digits: int | None
+    decimal_places: int | None
+    strict: bool | None
+    frozen: bool | None
+    repr: bool
+    validate_default: bool | None
+    discriminator: str | None
+
+
+if TYPE_CHECKING:
+
+    class Attr(Generic[T]):
+        """A stored attribute: an `Expr` on the class, a value of type *T* on an entity."""
+
+        @overload
+        def __get__(self, instance: None, owner: type[O]) -> Expr[O, T]: ...
+        @overload
+        def __get__(self, instance: BaseModel, owner: type[Any]) -> T: ...
+        def __get__(self, instance: Any, owner: Any) -> Any: ...
+        def __set__(self, instance: BaseModel, value: T) -> None: ...
+
+else:
+
+    class _Marker:
+        """Says in ``Annotated`` metadata that the attribute was declared with `Attr`."""
+
+        def __repr__(self) -> str:
+            return "Attr"
+
+    _MARKER = _Marker()
+
+    class Attr:
+        """A stored attribute: an `Expr` on the class, a value of type *T* on an entity."""
+
+        def __class_getitem__(cls, annotation: Any) -> Any:
+            return Annotated[annotation, _MARKER]
+
+
+@overload
+def attr(
+    *, default: T, alias: str | None = None, **options: Unpack[AttrOptions]
+) -> Attr[T]: ...
+@overload
+def attr(
+    *,
+    default_factory: Callable[[], T],
+    alias: str | None = None,
+    **options: Unpack[AttrOptions],
+) -> Attr[T]: ...
+@overload
+def attr(*, alias: str | None = None, **options: Unpack[AttrOptions]) -> Attr[Any]: ...
+def attr(
+    *,
+    default: Any = PydanticUndefined,
+    default_factory: Callable[[], Any] | None = None,
+    alias: str | None = None,
+    **options: Any,
+) -> Any:
+    """Give an attribute a default, an alias (its name in the store) or constraints.
+
+    Everything is by keyword, because type checkers look for ``default=`` by name. The
+    options are those of pydantic's ``Field``.
+    """
+    given: dict[str, Any] = {**options, "alias": alias}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    if default_factory is not None:
+        return Field(default_factory=default_factory, **chosen)
+    return Field(default, **chosen)

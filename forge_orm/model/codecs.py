@@ -1,0 +1,420 @@
+"""Python types ↔ the service's attribute types, with encodings whose order is Python's.
+
+The service orders strings by their UTF-8 bytes, numbers by value and false before true. A
+`Codec` says how a Python type is stored so that this agrees with Python's own order, or
+that it does not (`ordered` is false, and only equality is offered).
+"""
+
+from __future__ import annotations
+
+import math
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from typing import (
+    Annotated,
+    Any,
+    Final,
+    Literal,
+    NewType,
+    TypeAlias,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+)
+from uuid import UUID
+
+from pydantic import BaseModel, Secret, SecretBytes, SecretStr, TypeAdapter
+from pydantic.errors import PydanticUserError
+from typing_extensions import TypeAliasType
+
+from .. import limits
+from ..errors import DeclarationError, InvalidValue
+from ..schema import AttributeType
+from ..wire import Scalar
+
+
+PythonType: TypeAlias = type[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """How one Python type is stored.
+
+    *python* are the types an operand may have. *encode* turns a value into its stored form,
+    *decode* turns that into something pydantic accepts; where they are None pydantic's own
+    JSON form is the stored form. *check* raises `ValueError` for a stored value the service
+    would refuse.
+    """
+
+    type: AttributeType
+    python: tuple[PythonType, ...]
+    encode: Callable[[Any], Any] | None = None
+    decode: Callable[[Any], Any] | None = None
+    check: Callable[[Any], None] | None = None
+    ordered: bool = True
+    textual: bool = False
+
+    def stored(self, value: Any) -> Any:
+        """Return the stored form of *value*, checked; raises ValueError or TypeError."""
+        if not isinstance(value, self.python) or (
+            isinstance(value, bool) and bool not in self.python
+        ):
+            names = " or ".join(kind.__name__ for kind in self.python)
+            raise TypeError(f"expected {names}, got {value.__class__.__name__}")
+        encoded = value if self.encode is None else self.encode(value)
+        if self.check is not None:
+            self.check(encoded)
+        return encoded
+
+
+# --- What the service refuses ---------------------------------------------------------
+
+
+def check_string(value: str) -> None:
+    """A string must hold something besides white space (entities-manifest)."""
+    if not value or value.isspace():
+        raise ValueError(
+            "the service refuses an empty or blank string; use None (stored as absence)"
+        )
+
+
+def check_integer(value: int) -> None:
+    """An integer is signed 32-bit (entities-manifest)."""
+    if not limits.INTEGER_MIN <= value <= limits.INTEGER_MAX:
+        raise ValueError(
+            f"{value} does not fit the service's 32-bit integer "
+            f"({limits.INTEGER_MIN}..{limits.INTEGER_MAX}); declare the attribute as float, "
+            "or as Decimal with max_digits and decimal_places"
+        )
+
+
+def check_float(value: float) -> None:
+    """A float is 0 or of magnitude 1E-130 to 9.99E+125 (entities-manifest)."""
+    low, high = limits.FLOAT_MIN_MAGNITUDE, limits.FLOAT_MAX_MAGNITUDE
+    if not (value == 0 or low <= abs(value) <= high):
+        raise ValueError(f"{value!r} is outside the service's float (0, or {low} to {high})")
+
+
+# --- Encodings ------------------------------------------------------------------------
+
+
+def encode_datetime(value: datetime) -> str:
+    """Fixed-width UTC, so that the order of the text is the order in time."""
+    if value.tzinfo is None:
+        raise ValueError(
+            f"{value!r} has no time zone, so its order is undefined; "
+            "use an aware datetime such as datetime.now(timezone.utc)"
+        )
+    try:
+        moment = value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{value!r} is outside the years 1 to 9999 in UTC") from None
+    return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def encode_time(value: time) -> str:
+    """Fixed-width local time."""
+    if value.tzinfo is not None:
+        raise ValueError(f"{value!r} has a time zone; times are stored without one")
+    return value.isoformat(timespec="microseconds")
+
+
+_EXACT_MICROSECONDS: Final = 2**53
+
+
+def encode_timedelta(value: timedelta) -> float:
+    """Seconds; exact to the microsecond up to 285 years."""
+    if abs(value // timedelta(microseconds=1)) > _EXACT_MICROSECONDS:
+        raise ValueError(f"{value!r} is longer than 285 years, past which it loses precision")
+    return value.total_seconds()
+
+
+def decode_timedelta(value: Any) -> Any:
+    """Read seconds without the rounding of binary fractions."""
+    if isinstance(value, int | float):
+        return timedelta(microseconds=round(value * 1_000_000))
+    return value
+
+
+def encode_decimal(value: Decimal) -> str:
+    """One text for equal numbers; digits past float's are kept."""
+    if not value.is_finite():
+        raise ValueError(f"{value!r} is not finite")
+    return format(value.normalize(), "f") if value else "0"
+
+
+def sortable_decimal(max_digits: int, places: int) -> Codec:
+    """Fixed-point text whose order is numeric: a sign digit, then zero-padded digits.
+
+    Negative numbers are stored as their nines' complement, so that more negative sorts
+    first.
+    """
+    scale, bound = Decimal(10) ** places, 10**max_digits
+
+    def encode(value: Decimal) -> str:
+        if not value.is_finite():
+            raise ValueError(f"{value!r} is not finite")
+        scaled = value * scale
+        if scaled != (units := int(scaled)) or abs(units) >= bound:
+            raise ValueError(
+                f"{value!r} does not fit {max_digits} digits, {places} of them decimals"
+            )
+        return (
+            f"1{units:0{max_digits}}" if units >= 0 else f"0{bound - 1 + units:0{max_digits}}"
+        )
+
+    def decode(value: Any) -> Any:
+        if not (isinstance(value, str) and len(value) == max_digits + 1 and value.isdecimal()):
+            return value
+        digits = int(value[1:])
+        return Decimal(digits if value[0] == "1" else digits - bound + 1) / scale
+
+    return Codec(AttributeType.STRING, (Decimal,), encode, decode)
+
+
+def _encode_enum(value: Enum) -> Any:
+    return value.value
+
+
+_STRING: Final = Codec(AttributeType.STRING, (str,), check=check_string, textual=True)
+_INTEGER: Final = Codec(AttributeType.INTEGER, (int,), check=check_integer)
+_FLOAT: Final = Codec(AttributeType.FLOAT, (int, float), check=check_float)
+_BOOLEAN: Final = Codec(AttributeType.BOOLEAN, (bool,))
+_ANY: Final = Codec(AttributeType.ANY, (object,), ordered=False)
+_BY_TYPE: Final[Mapping[type[Any], Codec]] = {
+    str: _STRING,
+    bool: _BOOLEAN,
+    int: _INTEGER,
+    float: _FLOAT,
+    datetime: Codec(AttributeType.STRING, (datetime,), encode_datetime),
+    date: Codec(AttributeType.STRING, (date,), date.isoformat),
+    time: Codec(AttributeType.STRING, (time,), encode_time),
+    timedelta: Codec(
+        AttributeType.FLOAT, (timedelta,), encode_timedelta, decode_timedelta, check_float
+    ),
+    UUID: Codec(AttributeType.STRING, (UUID,), str),
+    Decimal: Codec(AttributeType.STRING, (Decimal,), encode_decimal, ordered=False),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """The answer to "how is an attribute of this annotation stored?"."""
+
+    codec: Codec
+    optional: bool
+
+
+def storage_of(annotation: Any, metadata: Sequence[Any] = ()) -> Storage:
+    """Work out how *annotation* is stored.
+
+    *metadata* are pydantic's constraints beside it (``max_digits``, ``decimal_places``, a
+    `Codec` to use). Raises `DeclarationError` for what cannot be stored.
+    """
+    plain, extra, optional = _strip(annotation)
+    found = [*metadata, *extra]
+    for item in found:
+        if isinstance(item, Codec):
+            return Storage(item, optional)
+    return Storage(_codec_for(plain, found), optional)
+
+
+def _strip(annotation: Any) -> tuple[Any, list[Any], bool]:
+    """Take ``Annotated``, aliases, NewTypes and ``| None`` off an annotation."""
+    if isinstance(annotation, TypeAliasType):
+        return _strip(annotation.__value__)
+    if isinstance(annotation, NewType):
+        return _strip(annotation.__supertype__)
+    if isinstance(annotation, TypeVar):
+        return _strip(annotation.__bound__ or Any)
+    if get_origin(annotation) is Annotated:
+        inner, *extra = get_args(annotation)
+        plain, more, optional = _strip(inner)
+        return plain, [*extra, *more], optional
+    if get_origin(annotation) in (Union, types.UnionType):
+        members = [arm for arm in get_args(annotation) if arm is not types.NoneType]
+        optional = len(members) < len(get_args(annotation))
+        if len(members) == 1:
+            plain, more, inner_optional = _strip(members[0])
+            return plain, more, optional or inner_optional
+        return Union[tuple(members)], [], optional  # noqa: UP007 - built from a list
+    return annotation, [], False
+
+
+def _codec_for(plain: Any, metadata: Sequence[Any]) -> Codec:
+    origin = get_origin(plain)
+    if origin is Literal:
+        return _codec_of_values(get_args(plain), _literal_types(plain))
+    if origin is Union:
+        return _codec_of_union(get_args(plain))
+    if not isinstance(plain, type):
+        return _ANY
+    return _codec_of_class(cast("type[Any]", plain), metadata)
+
+
+def _codec_of_class(plain: type[Any], metadata: Sequence[Any]) -> Codec:
+    _refuse_unstorable(plain)
+    if issubclass(plain, Enum):
+        return _codec_of_enum(plain)
+    if plain is Decimal:
+        return _codec_of_decimal(metadata)
+    if plain in _BY_TYPE:
+        return _BY_TYPE[plain]
+    if issubclass(plain, BaseModel):
+        return _ANY
+    return _codec_of_subclass(plain) or _codec_by_json_schema(plain)
+
+
+def _refuse_unstorable(plain: type[Any]) -> None:
+    if issubclass(plain, SecretStr | SecretBytes | Secret):
+        raise DeclarationError(
+            f"{plain.__name__} would be stored readable (or as '**********'); "
+            "keep secrets with session.secrets.set(key, value)"
+        )
+    if issubclass(plain, bytes | bytearray | memoryview):
+        raise DeclarationError(
+            f"{plain.__name__} has no JSON form; store text, e.g. base64 in a str, or use "
+            "pydantic's Base64Str"
+        )
+    if issubclass(plain, complex):
+        raise DeclarationError("complex has no JSON form; store two floats")
+
+
+def _codec_of_enum(plain: type[Enum]) -> Codec:
+    values = tuple(member.value for member in plain)
+    codec = _codec_of_values(values, (plain,))
+    ordered = codec.ordered and issubclass(plain, str | int | float)
+    return replace(codec, encode=_encode_enum, ordered=ordered)
+
+
+def _codec_of_values(values: Sequence[Any], python: tuple[type[Any], ...]) -> Codec:
+    kinds = {_base(value.__class__) for value in values}
+    if kinds == {str}:
+        for value in values:
+            _declared(check_string, value)
+        return replace(_STRING, python=python)
+    if kinds == {int}:
+        for value in values:
+            _declared(check_integer, value)
+        return replace(_INTEGER, python=python)
+    if kinds <= {int, float}:
+        return replace(_FLOAT, python=python)
+    return replace(_BOOLEAN, python=python) if kinds == {bool} else _ANY
+
+
+def _declared(check: Callable[[Any], None], value: Any) -> None:
+    try:
+        check(value)
+    except ValueError as error:
+        raise DeclarationError(
+            f"the declared value {value!r} cannot be stored: {error}"
+        ) from None
+
+
+def _base(kind: type[Any]) -> type[Any]:
+    return next((base for base in (bool, str, int, float) if issubclass(kind, base)), kind)
+
+
+def _literal_types(plain: Any) -> tuple[type[Any], ...]:
+    values: tuple[object, ...] = get_args(plain)
+    return tuple({value.__class__ for value in values})
+
+
+def _codec_of_union(arms: Sequence[Any]) -> Codec:
+    codecs = [_codec_for(*_strip(arm)[:2]) for arm in arms]
+    kinds = {codec.type for codec in codecs}
+    plain = all(codec.encode is None or codec.encode is _encode_enum for codec in codecs)
+    if (
+        not plain
+        or not kinds <= {AttributeType.INTEGER, AttributeType.FLOAT}
+        and len(kinds) > 1
+    ):
+        return _ANY
+    python = tuple(kind for codec in codecs for kind in codec.python)
+    if kinds == {AttributeType.INTEGER, AttributeType.FLOAT}:
+        return replace(_FLOAT, python=python)
+    return replace(codecs[0], python=python, encode=_encode_member)
+
+
+def _encode_member(value: Any) -> Any:
+    return value.value if isinstance(value, Enum) else value
+
+
+def _codec_of_decimal(metadata: Sequence[Any]) -> Codec:
+    digits = _constraint(metadata, "max_digits")
+    places = _constraint(metadata, "decimal_places")
+    if digits is None or places is None:
+        return _BY_TYPE[Decimal]
+    return sortable_decimal(digits, places)
+
+
+def _constraint(metadata: Sequence[Any], name: str) -> int | None:
+    for item in _flattened(metadata):
+        if (value := getattr(item, name, None)) is not None:
+            return int(value)
+    return None
+
+
+def _flattened(metadata: Sequence[Any]) -> Iterator[Any]:
+    for item in metadata:
+        yield item
+        yield from getattr(item, "metadata", ()) or ()
+
+
+def _codec_of_subclass(plain: type[Any]) -> Codec | None:
+    for base in (str, int, float):
+        if issubclass(plain, base):
+            return replace(_BY_TYPE[base], encode=base)
+    return None
+
+
+_JSON_TYPES: Final[Mapping[str, Codec]] = {
+    "string": _STRING,
+    "integer": _INTEGER,
+    "number": _FLOAT,
+    "boolean": _BOOLEAN,
+}
+
+
+def _codec_by_json_schema(plain: type[Any]) -> Codec:
+    """Any other type pydantic knows: stored in its JSON form, equality only."""
+    try:
+        adapter: TypeAdapter[Any] = TypeAdapter(plain)
+        described = adapter.json_schema(mode="serialization")
+    except PydanticUserError as error:
+        raise DeclarationError(
+            f"{plain.__name__} has no JSON form pydantic knows: {error.message}"
+        ) from None
+    kind = described.get("type")
+    if not isinstance(kind, str) or kind not in _JSON_TYPES:
+        return _ANY
+
+    def encode(value: Any) -> Any:
+        return adapter.dump_python(value, mode="json")
+
+    return replace(
+        _JSON_TYPES[kind], python=(plain,), encode=encode, ordered=False, textual=False
+    )
+
+
+def operand_encoder(label: str, codec: Codec) -> Callable[[Any], Scalar]:
+    """Return the function that turns an operand into its stored form, with a clear error."""
+
+    def encode(value: Any) -> Scalar:
+        try:
+            stored: Scalar = codec.stored(value)
+        except (ValueError, TypeError) as error:
+            raise InvalidValue(
+                f"{label}: {value!r} cannot be compared with it: {error}"
+            ) from None
+        if isinstance(stored, float) and not math.isfinite(stored):
+            raise InvalidValue(f"{label}: {value!r} is not a finite number")
+        return stored
+
+    return encode

@@ -1,0 +1,388 @@
+"""`Entity` and its metaclass: a class body becomes an `EntityMapping`."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, dataclass_transform, overload
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
+from pydantic_core import from_json
+
+from ..errors import DeclarationError, InvalidValue
+from ..expressions import Expr
+from ..query import Query
+from .attributes import attr
+from .indexes import Index
+from .keys import KeyParts, KeyTemplate, check_key
+from .mapping import Declaration, EntityMapping
+from .registry import Registry, default_registry
+
+if TYPE_CHECKING:
+    # pydantic keeps its metaclass private; only its type is needed, and only by checkers.
+    from pydantic._internal._model_construction import ModelMetaclass
+else:
+    ModelMetaclass = type(BaseModel)
+
+# While pydantic builds a class it asks `hasattr(base, field)`; an answer would make it warn
+# that the field shadows an attribute.
+_building: ContextVar[bool] = ContextVar("forge_orm_building", default=False)
+
+
+@dataclass_transform(kw_only_default=True, field_specifiers=(attr, Field))
+class EntityMeta(ModelMetaclass):
+    """Turns a class body into a mapping and answers ``Task.priority`` with an `Expr`."""
+
+    if not TYPE_CHECKING:
+
+        def __new__(mcs, label, bases, body, *, name=None, key=None, registry=None, **config):
+            """Build the class, bind its indexes and enter it in a registry."""
+            token = _building.set(True)
+            try:
+                cls = super().__new__(mcs, label, bases, body, **config)
+            finally:
+                _building.reset(token)
+            _refuse_reserved(cls)
+            _bind_indexes(cls, body)
+            _declare(cls, name, key, registry)
+            return cls
+
+        def __getattr__(cls, name):
+            """Answer a field's name with an `Expr`."""
+            if not _building.get() and name in (cls.__dict__.get("__pydantic_fields__") or ()):
+                return cls.__forge__.expr(name)
+            return super().__getattr__(name)
+
+    @property
+    def __forge__(cls) -> EntityMapping[Any]:
+        """The mapping of the class; made as soon as its annotations can be resolved."""
+        known: EntityMapping[Any] | None = cls.__dict__.get("__forge_mapping__")
+        return known if known is not None else _complete(cls)
+
+
+def _refuse_reserved(cls: Any) -> None:
+    if cls.__name__ == "Entity" and cls.__module__ == __name__:
+        return
+    for field in cls.__dict__.get("__annotations__", ()):
+        if field in cls.model_fields and (field in _RESERVED or hasattr(BaseModel, field)):
+            raise DeclarationError(
+                f"{cls.__name__}.{field}: an entity has a member of that name. Call the field "
+                f"{field}_ and give it attr(alias={field!r}) if it is stored under that name"
+            )
+
+
+_RESERVED = frozenset({"key", "index", "metadata", "with_key", "key_for", "parse_key"})
+
+
+def _bind_indexes(cls: type[Any], body: dict[str, Any]) -> None:
+    fields = {id(value): name for name, value in body.items() if isinstance(value, FieldInfo)}
+    for label, value in body.items():
+        if isinstance(value, Index):
+            value.bind(label, cls.__name__, fields)
+
+
+def _declare(cls: Any, name: str | None, key: str | None, registry: Registry | None) -> None:
+    bases: list[type[Any]] = [*reversed(cls.__mro__)]
+    indexes: dict[str, Index[..., Any]] = {
+        label: value
+        for base in bases
+        for label, value in vars(base).items()
+        if isinstance(value, Index)
+    }
+    chosen = registry if registry is not None else getattr(cls, "__forge_registry__", None)
+    chosen = chosen if chosen is not None else default_registry
+    key = key if key is not None else getattr(cls, "__forge_key__", None)
+    type.__setattr__(cls, "__forge_registry__", chosen)
+    type.__setattr__(cls, "__forge_key__", key)
+    declaration = Declaration(name, key, tuple(indexes.values()))
+    type.__setattr__(cls, "__forge_declaration__", declaration)
+    if cls.__pydantic_complete__:
+        _complete(cls)
+    if name is not None:
+        chosen.add(name, cls)
+
+
+def _complete(cls: Any) -> EntityMapping[Any]:
+    if not cls.__pydantic_complete__ and not BaseModel.model_rebuild.__func__(  # type: ignore[attr-defined]
+        cls, raise_errors=False
+    ):
+        raise DeclarationError(
+            f"{cls.__name__} names a type that is not defined yet; define it, or call "
+            f"{cls.__name__}.model_rebuild() once it is"
+        )
+    mapping: EntityMapping[Any] = EntityMapping(cls, cls.__dict__["__forge_declaration__"])
+    type.__setattr__(cls, "__forge_mapping__", mapping)
+    return mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What the service keeps beside an entity; None where it was not asked for.
+
+    *expires_at* is None too for an entity without a time to live.
+    """
+
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    expires_at: datetime | None = None
+
+
+def read_metadata(row: dict[str, Any]) -> Metadata:
+    """Read the metadata fields of a response row."""
+    expires = row.get("expireTime")
+    return Metadata(
+        _moment(row.get("createdAt")),
+        _moment(row.get("updatedAt")),
+        None if expires is None else datetime.fromisoformat(expires).astimezone(UTC),
+    )
+
+
+_SECONDS_BELOW = 1e11  # such a Unix time is in seconds, a larger one in milliseconds
+
+
+def _moment(unix: int | None) -> datetime | None:
+    if unix is None:
+        return None
+    return datetime.fromtimestamp(unix if unix < _SECONDS_BELOW else unix / 1000, UTC)
+
+
+class Origin:
+    """Where entities of one answer came from: shared by all of them, parsed if needed.
+
+    *tracker* collects the entities that were assigned to since; it is None for entities
+    that no session watches.
+    """
+
+    __slots__ = ("_body", "_values", "metadata", "tracker")
+
+    def __init__(
+        self,
+        body: bytes = b"",
+        tracker: dict[int, Any] | None = None,
+        *,
+        values: dict[str, dict[str, Any]] | None = None,
+        metadata: dict[str, Metadata] | None = None,
+    ) -> None:
+        """Keep the bytes of an answer, or the *values* by key where they are known."""
+        self._body, self._values = body, values
+        self.tracker, self.metadata = tracker, metadata
+
+    def value(self, key: str) -> dict[str, Any]:
+        """Return the stored form of one entity, as it was when it was read or saved."""
+        if self._values is None:
+            answer = from_json(self._body)
+            rows = answer.get("data") or answer.get("successfulKeys") or [answer]
+            self._values = {row["key"]: row["value"] for row in rows}
+            self._body = b""
+        return self._values[key]
+
+
+class KeyAttribute:
+    """``task.key``: the entity's key, read-only; on the class, an operand for ``by-key``."""
+
+    @overload
+    def __get__(self, instance: None, owner: type[E]) -> Expr[E, str]: ...
+    @overload
+    def __get__(self, instance: Entity, owner: type[Any]) -> str: ...
+    def __get__(self, instance: Any, owner: Any) -> Any:
+        """Return the key, building it from the template the first time."""
+        if instance is None:
+            return owner.__forge__.expr("key")
+        key = key_of(instance)
+        return key if key is not None else _build_key(instance)
+
+    def __set__(self, instance: Entity, value: object) -> NoReturn:
+        """Refuse."""
+        raise AttributeError(f"{type(instance).__name__}.key is read-only; see with_key()")
+
+
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    E = TypeVar("E")
+
+
+class Entity(BaseModel, metaclass=EntityMeta):
+    """A value stored under a key; subclass it to declare a kind of entity.
+
+    Class keywords: *name* is the entity's name in the store (a class without one is only a
+    base for others); *key* a template such as ``"task:{project}:{ulid}"``; *registry* where
+    the class and its subclasses are entered.
+    """
+
+    __slots__ = ("_forge_key", "_forge_origin")
+
+    model_config = ConfigDict(ignored_types=(Index, KeyAttribute))
+    __forge_declaration__: ClassVar[Declaration]
+
+    key = KeyAttribute()
+
+    if TYPE_CHECKING:
+
+        def __init_subclass__(
+            cls,
+            *,
+            name: str | None = None,
+            key: str | None = None,
+            registry: Registry | None = None,
+            **config: Any,
+        ) -> None: ...
+
+    @classmethod
+    def index(cls, name: str) -> Query[Self]:
+        """Start a query of the index called *name*; ``"by-key"`` is always there."""
+        return cls.__forge__.query(name)
+
+    @classmethod
+    def key_for(cls, **parts: object) -> str:
+        """Build a key from the parts of the template; ulid and uuid are made if not given.
+
+        Raises `InvalidValue` for a missing part or a key the service refuses.
+        """
+        return _template_of(cls).build(parts)
+
+    @classmethod
+    def parse_key(cls, key: str) -> KeyParts:
+        """Take a key apart; the parts have the types of their attributes."""
+        return _template_of(cls).parse(key)
+
+    @classmethod
+    def model_rebuild(cls, **options: Any) -> bool | None:
+        """Resolve forward references, and the mapping with them; as pydantic's."""
+        depth = options.pop("_parent_namespace_depth", 2)
+        rebuilt = super().model_rebuild(_parent_namespace_depth=depth + 1, **options)
+        if cls.__pydantic_complete__ and (rebuilt or "__forge_mapping__" not in cls.__dict__):
+            _complete(cls)
+        return rebuilt
+
+    def with_key(self, key: str) -> Self:
+        """Give a new entity an explicit *key* and return it; a key never changes after."""
+        check_key(key, f"{type(self).__name__} key")
+        known = key_of(self)
+        if known is not None and known != key:
+            raise InvalidValue(f"{type(self).__name__} already has the key {known!r}")
+        set_key(self, key)
+        return self
+
+    @property
+    def metadata(self) -> Metadata:
+        """Created, updated and expiry times, as far as the read asked for them."""
+        origin, key = origin_of(self), key_of(self)
+        known = (
+            None
+            if origin is None or origin.metadata is None
+            else origin.metadata.get(key or "")
+        )
+        return known if known is not None else Metadata()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Assign, and let the session know."""
+        if name == "key":
+            raise AttributeError(f"{type(self).__name__}.key is read-only; see with_key()")
+        super().__setattr__(name, value)
+        if (origin := origin_of(self)) is not None and origin.tracker is not None:
+            origin.tracker[id(self)] = self
+
+    def __delattr__(self, name: str) -> None:
+        """Delete, and let the session know."""
+        super().__delattr__(name)
+        if (origin := origin_of(self)) is not None and origin.tracker is not None:
+            origin.tracker[id(self)] = self
+
+    def __eq__(self, other: Any) -> bool:
+        """Whether class and attributes are equal, and the keys where both have one."""
+        if not super().__eq__(other):
+            return False
+        ours, theirs = key_of(self), key_of(other)
+        return ours is None or theirs is None or ours == theirs
+
+    def __copy__(self) -> Self:
+        """Copy with the key; no session watches the copy."""
+        copy = super().__copy__()
+        _copy_state(self, copy)
+        return copy
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """Copy deeply with the key; no session watches the copy."""
+        copy = super().__deepcopy__(memo)
+        _copy_state(self, copy)
+        return copy
+
+    def __getstate__(self) -> dict[Any, Any]:
+        """Pickle with the key and metadata."""
+        return {**super().__getstate__(), "__forge__": (key_of(self), self.metadata)}
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        """Unpickle; no session watches the entity."""
+        key, metadata = state.pop("__forge__")
+        super().__setstate__(state)
+        _restore(self, key, metadata)
+
+    def __repr_args__(self) -> Any:
+        """Show the key first, where there is one."""
+        if (key := key_of(self)) is not None:
+            yield "key", key
+        yield from super().__repr_args__()
+
+
+# Slots are read and written through their descriptors: a plain attribute access would ask
+# pydantic's `__getattr__` and `__setattr__`.
+_key_slot: Any = Entity.__dict__["_forge_key"]
+_origin_slot: Any = Entity.__dict__["_forge_origin"]
+set_key = _key_slot.__set__
+set_origin = _origin_slot.__set__
+
+
+def key_of(entity: Entity) -> str | None:
+    """Return the key if the entity has one already."""
+    try:
+        key: str = _key_slot.__get__(entity)
+    except AttributeError:
+        return None
+    return key
+
+
+def origin_of(entity: Entity) -> Origin | None:
+    """Return where the entity was read from, or None for a new one."""
+    try:
+        origin: Origin | None = _origin_slot.__get__(entity)
+    except AttributeError:
+        return None
+    return origin
+
+
+def _copy_state(original: Entity, copy: Entity) -> None:
+    if (key := key_of(original)) is not None:
+        _restore(copy, key, original.metadata)
+
+
+def _restore(entity: Entity, key: str | None, metadata: Metadata) -> None:
+    if key is not None:
+        set_key(entity, key)
+        if metadata != Metadata():
+            set_origin(entity, Origin(metadata={key: metadata}))
+
+
+def _template_of(cls: Any) -> KeyTemplate:
+    template: KeyTemplate | None = cls.__forge__.template
+    if template is None:
+        raise DeclarationError(
+            f'{cls.__name__} has no key template; declare one with key="…{{attribute}}…"'
+        )
+    return template
+
+
+def _build_key(entity: Entity) -> str:
+    cls = type(entity)
+    template: KeyTemplate | None = cls.__forge__.template
+    if template is None:
+        raise InvalidValue(
+            f"this {cls.__name__} has no key yet: give it one with .with_key('…') or "
+            f'session.add(entity, key="…"), or declare {cls.__name__} with a key template, '
+            'key="…{ulid}"'
+        )
+    key = template.build({name: getattr(entity, name) for name in template.attributes})
+    set_key(entity, key)
+    return key

@@ -1,0 +1,126 @@
+"""`index(…)`: an index declared beside the attributes it names, carrying their types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Generic, ParamSpec, TypeVar, overload
+
+from ..errors import DeclarationError
+from ..expressions import Expr
+from ..query import RangeQuery
+from ..schema import IndexSchema
+from .attributes import Attr
+
+E = TypeVar("E")
+R = TypeVar("R")
+P = ParamSpec("P")
+P1 = TypeVar("P1")
+P2 = TypeVar("P2")
+P3 = TypeVar("P3")
+P4 = TypeVar("P4")
+
+
+class Index(Generic[P, R]):
+    """An index as declared in a class body; on the finished class, a `BoundIndex`."""
+
+    def __init__(self, partition: tuple[object, ...], range: object, name: str | None) -> None:
+        """Remember what was named; `bind` finds out which fields those are."""
+        self._partition, self._range, self._name = partition, range, name
+        self.declared = IndexSchema("", "")
+
+    def __get__(self, instance: object, owner: type[E]) -> BoundIndex[E, P, R]:
+        """Return the index, ready to be asked about entities of *owner*."""
+        return BoundIndex(owner, self)
+
+    def bind(self, label: str, owner: str, fields: Mapping[int, str]) -> None:
+        """Find the fields of *owner* that are meant, by the id of their ``attr()`` object.
+
+        *label* is the name the index was assigned to. Raises `DeclarationError` for a part
+        that is no attribute.
+        """
+
+        def field(part: object) -> str:
+            return _field_name(part, f"{owner}.{label}", fields)
+
+        partition = tuple(field(part) for part in self._partition)
+        self.declared = IndexSchema(self._name or label, field(self._range), partition)
+
+
+class BoundIndex(Generic[E, P, R]):
+    """An index of one entity class: call it with its partition to get a query."""
+
+    def __init__(self, owner: type[E], index: Index[P, R]) -> None:
+        """Bind *index* to *owner*."""
+        self._owner, self._index = owner, index
+
+    def __call__(self, *partition: P.args, **named: P.kwargs) -> RangeQuery[E, R]:
+        """Ask for one partition: its values, in declared order."""
+        mapping: Any = getattr(self._owner, "__forge__")  # noqa: B009 - typed in a layer above
+        query: RangeQuery[E, R] = mapping.typed_query(self._index, partition)
+        return query
+
+
+def _field_name(part: object, label: str, fields: Mapping[int, str]) -> str:
+    if isinstance(part, str):
+        return part
+    if isinstance(part, Expr):
+        return part.label
+    if id(part) in fields:
+        return fields[id(part)]
+    raise DeclarationError(
+        f"{label}: {part!r} is no attribute of the class. Name attributes that are "
+        "assigned in the class body (`due: Attr[datetime] = attr()`), a base class's attribute "
+        "(`Base.due`), or an attribute's name as text ('due')"
+    )
+
+
+@overload
+def index(*, range: Attr[R] | Expr[Any, R], name: str | None = None) -> Index[[], R]: ...
+@overload
+def index(
+    p1: Attr[P1] | Expr[Any, P1], /, *, range: Attr[R] | Expr[Any, R], name: str | None = None
+) -> Index[[P1], R]: ...
+@overload
+def index(
+    p1: Attr[P1] | Expr[Any, P1],
+    p2: Attr[P2] | Expr[Any, P2],
+    /,
+    *,
+    range: Attr[R] | Expr[Any, R],
+    name: str | None = None,
+) -> Index[[P1, P2], R]: ...
+@overload
+def index(
+    p1: Attr[P1] | Expr[Any, P1],
+    p2: Attr[P2] | Expr[Any, P2],
+    p3: Attr[P3] | Expr[Any, P3],
+    /,
+    *,
+    range: Attr[R] | Expr[Any, R],
+    name: str | None = None,
+) -> Index[[P1, P2, P3], R]: ...
+@overload
+def index(
+    p1: Attr[P1] | Expr[Any, P1],
+    p2: Attr[P2] | Expr[Any, P2],
+    p3: Attr[P3] | Expr[Any, P3],
+    p4: Attr[P4] | Expr[Any, P4],
+    /,
+    *,
+    range: Attr[R] | Expr[Any, R],
+    name: str | None = None,
+) -> Index[[P1, P2, P3, P4], R]: ...
+@overload
+def index(*partition: str, range: str, name: str | None = None) -> Index[..., Any]: ...
+def index(*partition: Any, range: Any, name: str | None = None) -> Any:
+    """Declare an index: equality on each of *partition*, order by *range*.
+
+    Assign it in the class body; the name it is assigned to is the index's name unless
+    *name* is given (an index name may hold ``- . :``, a Python name may not). Without a
+    partition it serves the whole entity in the order of *range*; with *name* equal to that
+    attribute's name it is written to the manifest as the bare attribute. The service allows
+    7 indexes an entity, one range attribute each, and no attribute of type ``any``
+    (storage-reference/entities-manifest).
+    """
+    declared: Index[..., Any] = Index(partition, range, name)
+    return declared

@@ -1,0 +1,344 @@
+"""`EntityMapping`: everything the library knows of an entity class, worked out once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError, to_json
+
+from .. import limits
+from ..errors import CorruptValue, DeclarationError, InvalidValue, QueryError
+from ..expressions import Expr, Operand
+from ..query import Query, QuerySpec, RangeQuery
+from ..schema import (
+    BY_KEY,
+    AttributeType,
+    EntitySchema,
+    IndexSchema,
+    violations,
+)
+from .codecs import Codec, operand_encoder, storage_of
+from .indexes import Index
+from .keys import KeyPart, KeyTemplate, check_key
+from .storage import Readers, StoredField
+
+E = TypeVar("E", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeMapping:
+    """One stored attribute: a field (or computed field) of the class and how it is stored."""
+
+    field: str
+    name: str
+    codec: Codec
+    optional: bool
+    store: Callable[[Any], Any]
+    computed: bool = False
+
+    @property
+    def mutable(self) -> bool:
+        """Whether its value can change without being assigned: lists, dicts, models."""
+        return self.codec.type is AttributeType.ANY
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """The class line: ``class Task(Entity, name="task", key="…")``."""
+
+    name: str | None
+    key: str | None
+    indexes: tuple[Index[..., Any], ...]
+
+
+class EntityMapping(Generic[E]):
+    """An entity class seen from the store."""
+
+    def __init__(self, cls: type[E], declaration: Declaration) -> None:
+        """Work out how *cls* is stored; raises `DeclarationError`, naming the attribute."""
+        self.cls = cls
+        self.label = cls.__name__
+        self.name = declaration.name or ""
+        self.attributes = _attributes(cls)
+        self._by_stored_name = {item.name: item for item in self.attributes.values()}
+        self._indexes = {index: self._index(index.declared) for index in declaration.indexes}
+        self.schema = self._schema()
+        self.template = self._template(declaration.key)
+        self._expressions: dict[str, Expr[Any, Any]] = {}
+        self.mutable = tuple(item for item in self.attributes.values() if item.mutable)
+
+    def __repr__(self) -> str:
+        """Show class and entity."""
+        return f"EntityMapping({self.label} -> {self.name or 'no entity'})"
+
+    # --- declaration ------------------------------------------------------------------
+
+    def _index(self, declared: IndexSchema) -> IndexSchema:
+        """Translate an index from field names to stored names."""
+        range_ = self._stored_name(declared, declared.range)
+        partition = tuple(self._stored_name(declared, field) for field in declared.partition)
+        simple = not partition and declared.name == range_
+        return IndexSchema(declared.name, range_, partition, simple)
+
+    def _stored_name(self, index: IndexSchema, field: str) -> str:
+        if (found := self.attributes.get(field)) is not None:
+            self._refuse_unordered(index, found)
+            return found.name
+        known = ", ".join(self.attributes)
+        raise DeclarationError(
+            f"{self.label}: index {index.name!r} names {field!r}, which is no stored attribute; "
+            f"known are {known}"
+        )
+
+    def _refuse_unordered(self, index: IndexSchema, found: AttributeMapping) -> None:
+        codec = found.codec
+        if codec.type is AttributeType.ANY:
+            raise DeclarationError(
+                f"{self.label}.{found.field} is stored as type 'any' and cannot be part of index "
+                f"{index.name!r}; index a scalar attribute (a computed field can derive one)"
+            )
+        if found.field == index.range and not codec.ordered:
+            raise DeclarationError(
+                f"{self.label}.{found.field} cannot be the range of index {index.name!r}: the order "
+                "of its stored form is not Python's. For Decimal give max_digits and "
+                "decimal_places; for an enum derive from StrEnum or IntEnum; else add an "
+                "attribute that has an order"
+            )
+
+    def _schema(self) -> EntitySchema:
+        attributes = {item.name: item.codec.type for item in self.attributes.values()}
+        names = [index.name for index in self._indexes.values()]
+        if doubled := sorted({name for name in names if names.count(name) > 1}):
+            raise DeclarationError(f"{self.label}: index {doubled[0]!r} is declared twice")
+        indexes = {index.name: index for index in self._indexes.values()}
+        schema = EntitySchema(self.name, attributes, indexes)
+        if self.name and (problems := list(violations(schema))):
+            raise DeclarationError(f"{self.label}: " + "; ".join(problems))
+        return schema
+
+    def _template(self, text: str | None) -> KeyTemplate | None:
+        if text is None:
+            return None
+        keyable = (AttributeType.STRING, AttributeType.INTEGER)
+        parts = {
+            field: KeyPart(item.codec.stored, self._key_reader(item))
+            for field, item in self.attributes.items()
+            if item.codec.type in keyable and not item.computed
+        }
+        return KeyTemplate(text, self.label, parts)
+
+    def _key_reader(self, item: AttributeMapping) -> Callable[[str], Any]:
+        info = self.cls.model_fields[item.field]
+        adapter: TypeAdapter[Any] = TypeAdapter(info.rebuild_annotation())
+        decode = item.codec.decode
+
+        def read(text: str) -> Any:
+            return adapter.validate_python(text if decode is None else decode(text))
+
+        return read
+
+    # --- expressions and queries --------------------------------------------------------
+
+    def expr(self, field: str) -> Expr[Any, Any]:
+        """Return the attribute *field* as an operand of conditions."""
+        if field not in self._expressions:
+            self._expressions[field] = self._expr(field)
+        return self._expressions[field]
+
+    def _expr(self, field: str) -> Expr[Any, Any]:
+        if field == "key":
+            operand = Operand("key", AttributeType.STRING, self._encode_key, textual=True)
+            return Expr(self.cls, field, operand)
+        if (item := self.attributes.get(field)) is None:
+            raise QueryError(f"{self.label}.{field} is not stored, so no condition can name it")
+        encode = operand_encoder(f"{self.label}.{field}", item.codec)
+        codec = item.codec
+        operand = Operand(
+            item.name, codec.type, encode, item.optional, codec.ordered, codec.textual
+        )
+        return Expr(self.cls, field, operand)
+
+    def _encode_key(self, value: Any) -> str:
+        return check_key(value, f"{self.label}.key")
+
+    def query(self, index: str) -> Query[Any]:
+        """Start a query of the index called *index*; raises `QueryError` if there is none."""
+        schema = self.entity_schema()
+        if (found := schema.index(index)) is None:
+            known = ", ".join(map(str, [*schema.indexes.values(), BY_KEY]))
+            raise QueryError(f"{self.label} has no index {index!r}; it has {known}")
+        return Query(self.cls, QuerySpec(self.name, found))
+
+    def typed_query(
+        self, declared: Index[..., Any], partition: tuple[Any, ...]
+    ) -> RangeQuery[Any, Any]:
+        """Start a query of one partition of an index."""
+        schema, index = self.entity_schema(), self._indexes[declared]
+        if len(partition) != len(index.partition):
+            raise QueryError(
+                f"{self.label}.{index} takes {len(index.partition)} partition values, "
+                f"got {len(partition)}"
+            )
+        operands = [self.expr(self._by_stored_name[name].field) for name in index.partition]
+        conditions = [
+            operand == value for operand, value in zip(operands, partition, strict=True)
+        ]
+        range_ = self.expr(self._by_stored_name[index.range].field)
+        start: RangeQuery[Any, Any] = RangeQuery(
+            self.cls, QuerySpec(schema.name, index), range_
+        )
+        return start.where(*conditions)
+
+    def entity_schema(self) -> EntitySchema:
+        """Return the schema; raises `DeclarationError` for a class that is only a base."""
+        if not self.name:
+            raise DeclarationError(
+                f"{self.label} is not stored: it was declared without name=. Write "
+                f'class {self.label}(Entity, name="…"), or use a subclass that has one'
+            )
+        return self.schema
+
+    # --- reading ------------------------------------------------------------------------
+
+    @cached_property
+    def readers(self) -> Readers:
+        """The compiled validators; made at first use, since that takes milliseconds."""
+        fields: dict[str, StoredField | None] = dict.fromkeys(self.cls.model_fields)
+        for field, item in self.attributes.items():
+            if not item.computed:
+                fields[field] = StoredField(
+                    item.name, optional=item.optional, decode=item.codec.decode
+                )
+        return Readers(self.cls, fields)
+
+    def corrupt(self, error: ValidationError, key: str) -> CorruptValue:
+        """Say which stored entity does not fit the class, and how."""
+        found = "; ".join(
+            f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()
+        )
+        return CorruptValue(
+            f"the stored {self.name} {key!r} does not fit {self.label}: {found}. Give the class "
+            "a default or a wider type, or correct the stored value"
+        )
+
+    # --- writing ------------------------------------------------------------------------
+
+    def stored(self, entity: E) -> dict[str, Any]:
+        """Return the stored form of *entity*, by attribute; absent ones left out.
+
+        Raises `InvalidValue` for what the service would refuse.
+        """
+        values = entity.__dict__
+        stored: dict[str, Any] = {}
+        for field, item in self.attributes.items():
+            value = getattr(entity, field) if item.computed else values.get(field)
+            if value is None:
+                if not item.optional:
+                    raise self._invalid(entity, item, value, "it is not declared optional")
+                continue
+            try:
+                stored[item.name] = item.store(value)
+            except (ValueError, TypeError) as error:
+                raise self._invalid(entity, item, value, error) from None
+        return stored
+
+    def dump(self, stored: Mapping[str, Any], key: str) -> bytes:
+        """Return the JSON of a stored form, within the service's size."""
+        body = to_json(stored)
+        if len(body) > limits.VALUE_MAX_BYTES:
+            raise InvalidValue(self._too_large(stored, key, len(body)))
+        return body
+
+    def _invalid(
+        self, entity: E, item: AttributeMapping, value: Any, why: object
+    ) -> InvalidValue:
+        shown = repr(value)
+        shown = shown if len(shown) < 80 else f"{shown[:77]}…"
+        return InvalidValue(f"{self.label}.{item.field} = {shown} cannot be stored: {why}")
+
+    def _too_large(self, stored: Mapping[str, Any], key: str, size: int) -> str:
+        sizes = {name: len(to_json(value)) for name, value in stored.items()}
+        largest = sorted(sizes, key=lambda name: -sizes[name])[:3]
+        parts = ", ".join(f"{name} {sizes[name] / 1024:.1f}" for name in largest)
+        limit = limits.VALUE_MAX_BYTES // 1024
+        return (
+            f"{self.label} {key!r} is {size / 1024:.1f} KiB (limit {limit}): {parts}. "
+            "Split it over several entities"
+        )
+
+
+def _attributes(cls: type[BaseModel]) -> dict[str, AttributeMapping]:
+    found: dict[str, AttributeMapping] = {}
+    for field, info in cls.model_fields.items():
+        if info.exclude:
+            _needs_default(cls, field, required=info.is_required())
+            continue
+        alias = info.serialization_alias or info.alias or field
+        found[field] = _attribute(cls, field, alias, info.annotation, info.metadata)
+    for field, computed in cls.model_computed_fields.items():
+        made = _attribute(cls, field, computed.alias or field, computed.return_type, ())
+        found[field] = replace(made, computed=True)
+    names = [item.name for item in found.values()]
+    if doubled := sorted({name for name in names if names.count(name) > 1}):
+        raise DeclarationError(f"{cls.__name__}: two fields are stored as {doubled[0]!r}")
+    return found
+
+
+def _needs_default(cls: type[BaseModel], field: str, *, required: bool) -> None:
+    if required:
+        raise DeclarationError(
+            f"{cls.__name__}.{field} is excluded from storage and so needs a default: "
+            "it is not there when an entity is read back"
+        )
+
+
+def _attribute(
+    cls: type[BaseModel], field: str, name: str, annotation: Any, metadata: Any
+) -> AttributeMapping:
+    try:
+        storage = storage_of(annotation, metadata)
+    except DeclarationError as error:
+        raise DeclarationError(f"{cls.__name__}.{field} cannot be stored: {error}") from None
+    codec = storage.codec
+    store = _nested_store(annotation) if codec.type is AttributeType.ANY else codec.stored
+    return AttributeMapping(field, name, codec, storage.optional, store)
+
+
+def _nested_store(annotation: Any) -> Callable[[Any], Any]:
+    """Return the function that stores a list, dict or model: pydantic's JSON form."""
+    adapters: list[
+        TypeAdapter[Any]
+    ] = []  # made at first use; forward references are known then
+
+    def store(value: Any) -> Any:
+        if not adapters:
+            adapters.append(TypeAdapter(annotation))
+        try:
+            dumped = adapters[0].dump_python(
+                value, mode="json", by_alias=True, warnings="error"
+            )
+        except PydanticSerializationError as error:
+            raise ValueError(str(error)) from None
+        check_nested(dumped, depth=2)
+        return dumped
+
+    return store
+
+
+def check_nested(value: Any, depth: int = 1) -> None:
+    """Raise ValueError for JSON that is too deep (31 levels) or holds NaN or infinity."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"it holds {value!r}, which JSON cannot express")
+    if not isinstance(value, dict | list):
+        return
+    if depth > limits.VALUE_MAX_DEPTH:
+        raise ValueError(f"it is nested deeper than {limits.VALUE_MAX_DEPTH} levels")
+    parts: dict[Any, Any] | list[Any] = value
+    nested = parts.values() if isinstance(parts, dict) else parts
+    for part in nested:
+        check_nested(part, depth + 1)

@@ -1,0 +1,126 @@
+"""The stored form of an entity class: reading it with pydantic in one pass, writing it.
+
+Reading reuses the class's own pydantic schema, so validators, nested models and defaults
+work as declared, with three differences that only the store has: attributes go by their
+stored names, an absent optional attribute is None, and encoded values are decoded first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import GetCoreSchemaHandler, TypeAdapter
+from pydantic_core import CoreSchema, core_schema
+from typing_extensions import NotRequired, TypedDict
+
+Decoder: TypeAlias = Callable[[Any], Any]
+
+
+class StoredField:
+    """How one field is read: its stored *name*, whether absence is None, its *decode*."""
+
+    __slots__ = ("decode", "name", "optional")
+
+    def __init__(self, name: str, *, optional: bool, decode: Decoder | None) -> None:
+        """Describe one field."""
+        self.name, self.optional, self.decode = name, optional, decode
+
+
+class _StoredForm:
+    """An ``Annotated`` marker that turns a class's schema into that of its stored form."""
+
+    def __init__(self, cls: type[Any], fields: Mapping[str, StoredField | None]) -> None:
+        self._fields = fields
+        # pydantic-core answers a nested model of a complete class with that class's own
+        # validator, whatever schema it was given. A bare subclass has none; the entities
+        # become *cls* when they are adopted.
+        body = {"__slots__": (), "__module__": cls.__module__, "__qualname__": cls.__qualname__}
+        self._stand_in = type.__new__(type(cls), cls.__name__, (cls,), body)
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        schema = handler(source)
+        while schema["type"] == "definition-ref":
+            schema = handler.resolve_ref_schema(schema)
+        stored: CoreSchema = self._stored(schema)
+        return stored
+
+    def _stored(self, schema: Any) -> Any:
+        """Rewrite the fields under any validators that wrap the model."""
+        copy = {name: value for name, value in schema.items() if name != "ref"}
+        if schema["type"] == "model-fields":
+            fields = schema["fields"].items()
+            copy["fields"] = {name: self._field(name, field) for name, field in fields}
+            copy["extra_behavior"] = "ignore"
+        else:
+            copy["schema"] = self._stored(schema["schema"])
+        if schema["type"] == "model":
+            copy["cls"] = self._stand_in
+        return copy
+
+    def _field(self, name: str, field: Any) -> Any:
+        stored = self._fields[name]
+        if stored is None:  # not stored: always its default
+            return {**field, "validation_alias": f"\0{name}"}
+        schema = field["schema"]
+        if stored.optional:
+            inner = schema["schema"] if schema["type"] == "default" else schema
+            schema = core_schema.with_default_schema(inner, default=None)
+        if stored.decode is not None:
+            schema = _decoded(schema, stored.decode)
+        return {**field, "schema": schema, "validation_alias": stored.name}
+
+
+def _decoded(schema: Any, decode: Decoder) -> Any:
+    if schema["type"] == "default":  # keep the default outside: it is already a value
+        return {**schema, "schema": _decoded(schema["schema"], decode)}
+    return core_schema.no_info_before_validator_function(decode, schema)
+
+
+class Readers:
+    """Compiled validators for each shape in which the service returns an entity.
+
+    The entities they return are not of their class yet: see `Adopter`.
+    """
+
+    def __init__(self, cls: type[Any], fields: Mapping[str, StoredField | None]) -> None:
+        """Compile them for *cls*."""
+        stored: Any = Annotated[cls, _StoredForm(cls, fields)]
+        fields_of_row: dict[str, Any] = {"key": str, "value": stored}
+        with_metadata = {
+            **fields_of_row,
+            "createdAt": NotRequired[int],
+            "updatedAt": NotRequired[int],
+            "expireTime": NotRequired[str],
+        }
+        row = _typed_dict("row", with_metadata)
+        failure = _typed_dict("failure", {"key": str, "error": dict[str, Any]})
+        self.row = _reader(row)
+        # Most pages carry no metadata; looking for it in every row costs a twentieth.
+        self.page = _reader(_page_of(_typed_dict("bare_row", fields_of_row)))
+        self.page_with_metadata = _reader(_page_of(row))
+        self.batch = _reader(
+            _typed_dict(
+                "batch", {"successfulKeys": _list_of(row), "failedKeys": _list_of(failure)}
+            )
+        )
+        self.value: Callable[[Any], Any] = TypeAdapter(stored).validate_python
+
+
+def _typed_dict(name: str, fields: Mapping[str, Any]) -> Any:
+    make: Any = TypedDict  # called with fields known only now
+    return make(name, dict(fields))
+
+
+def _list_of(row: Any) -> Any:
+    return list[row]
+
+
+def _page_of(row: Any) -> Any:
+    return _typed_dict("page", {"data": _list_of(row), "cursor": NotRequired[str]})
+
+
+def _reader(shape: Any) -> Callable[[bytes], Any]:
+    return TypeAdapter(shape).validate_json

@@ -1,0 +1,67 @@
+"""Entities: ``/entity/get``, ``/entity/set``, ``/entity/delete``, ``/entity/query``.
+
+A response that holds entities is handed on as bytes (`Answer`): the unit of work reads it in
+one pass of pydantic over the bytes, straight into objects.
+Source: storage-reference/entities-api, entities-api-query.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic_core import to_json
+
+from ..query import QuerySpec, compile_query
+from ..wire import Json, MetadataField, Request, Response
+from .core import (
+    PLAIN,
+    Operation,
+    Setting,
+    Stored,
+    checked,
+    deleted,
+    found,
+    json_object,
+    metadata_options,
+    read_stored,
+)
+
+
+def entity_get(
+    entity: str, key: str, metadata: Iterable[MetadataField] = ()
+) -> Operation[bytes | None]:
+    """``/entity/get``: the row of *key* as JSON, or None if there is none."""
+    members: dict[str, Json] = {"entityName": entity, "key": key, **metadata_options(metadata)}
+    return Operation(Request("entity/get", to_json(members)), _body_if_found)
+
+
+def entity_set(
+    entity: str, key: str, value: bytes, setting: Setting = PLAIN
+) -> Operation[Stored[Any] | None]:
+    """``/entity/set``: store the JSON *value*; returns what *setting* asks for."""
+    members: dict[str, Json] = {"entityName": entity, "key": key}
+    if options := setting.payload():
+        members["options"] = options
+    body = json_object(members, value=value)
+    return Operation(Request("entity/set", body, setting.repeatable), read_stored)
+
+
+def entity_delete(entity: str, key: str) -> Operation[None]:
+    """``/entity/delete``: remove *key* if it is there."""
+    body = to_json({"entityName": entity, "key": key})
+    return Operation(Request("entity/delete", body), deleted)
+
+
+def entity_query(spec: QuerySpec, *, rows: int) -> Operation[bytes]:
+    """``/entity/query``: one page of rows as JSON, with the cursor after them."""
+    return Operation(Request("entity/query", to_json(compile_query(spec, rows=rows))), _body)
+
+
+def _body_if_found(response: Response) -> bytes | None:
+    answer = found(response)
+    return None if answer is None else answer.body
+
+
+def _body(response: Response) -> bytes:
+    return checked(response).body

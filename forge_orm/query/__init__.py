@@ -1,0 +1,8 @@
+"""Queries as values, and their one-way compilation to the service's JSON."""
+
+from .compile import compile_conditions as compile_conditions
+from .compile import compile_query as compile_query
+from .compile import rows_to_read as rows_to_read
+from .query import Query as Query
+from .query import QuerySpec as QuerySpec
+from .query import RangeQuery as RangeQuery

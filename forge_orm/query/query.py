@@ -1,0 +1,363 @@
+"""The immutable `Query`: a question about entities of one kind, asked of one index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Self, TypeVar
+
+from .. import limits
+from ..errors import QueryError
+from ..expressions import (
+    AllOf,
+    AnyOf,
+    Comparison,
+    Condition,
+    Expr,
+    KeyCondition,
+    Operator,
+    Order,
+)
+from ..schema import IndexSchema
+from ..wire import ALL_METADATA, MetadataField, Scalar
+
+E = TypeVar("E")
+R = TypeVar("R")
+S = TypeVar("S", str, str | None)
+
+
+@dataclass(frozen=True, slots=True)
+class QuerySpec:
+    """What a query says, as plain data.
+
+    *partition* holds the equalities given so far, by attribute. *limit* is how many
+    entities the caller wants; *page_size* how many rows one call reads.
+    """
+
+    entity: str
+    index: IndexSchema
+    partition: tuple[tuple[str, Scalar], ...] = ()
+    range: Comparison[Any] | None = None
+    filters: tuple[Condition[Any], ...] = ()
+    descending: bool = False
+    limit: int | None = None
+    page_size: int | None = None
+    cursor: str | None = None
+    metadata: tuple[MetadataField, ...] = ()
+
+
+class Query(Generic[E]):
+    """A question about entities of one kind. Every method returns a new query.
+
+    A query never performs I/O: a session runs it (`all`, `first`, `one`, `page`,
+    `stream`, `count`, `exists`).
+    """
+
+    __slots__ = ("entity", "spec")
+
+    def __init__(self, entity: type[E], spec: QuerySpec) -> None:
+        """Ask for entities of the class *entity* as *spec* says."""
+        self.entity, self.spec = entity, spec
+
+    def where(self, *conditions: KeyCondition[E]) -> Self:
+        """Narrow the index: an equality for each partition attribute, one range condition.
+
+        ``>=`` and ``<=`` on the range together become one ``BETWEEN``. Raises `QueryError`
+        for anything the index cannot serve.
+        """
+        spec = self.spec
+        for condition in _comparisons(self, conditions):
+            spec = _narrowed(spec, condition)
+        return self._with(spec)
+
+    def filter(self, *conditions: Condition[E]) -> Self:
+        """Keep only what satisfies every one of *conditions*.
+
+        The service applies filters to each page after reading it: they cost as much as the
+        rows they drop. It takes one flat list, joined either by and or by or.
+        """
+        for condition in conditions:
+            _refuse_foreign(self, condition)
+        spec = replace(self.spec, filters=(*self.spec.filters, *conditions))
+        flat_filter(spec)
+        return self._with(spec)
+
+    def order(self, order: Order[E]) -> Self:
+        """Order by the index's range attribute, ``Task.due.desc()`` or ``.asc()``."""
+        if order.attribute != self.spec.index.range:
+            raise QueryError(
+                f"index {self.spec.index} is ordered by {self.spec.index.range!r}; "
+                f"to order by {order.attribute!r} use an index whose range it is"
+            )
+        return self._with(replace(self.spec, descending=order.descending))
+
+    def limit(self, count: int) -> Self:
+        """Return at most *count* entities, however many pages that takes."""
+        return self._with(replace(self.spec, limit=_positive("limit", count)))
+
+    def page_size(self, rows: int) -> Self:
+        """Read *rows* rows in one call, 1 to 100 (entities-api-query)."""
+        if rows > limits.PAGE_MAX:
+            raise QueryError(f"page_size({rows}): the service reads at most {limits.PAGE_MAX}")
+        return self._with(replace(self.spec, page_size=_positive("page_size", rows)))
+
+    def cursor(self, cursor: str | None) -> Self:
+        """Continue after the page that returned *cursor*; None starts at the beginning."""
+        return self._with(replace(self.spec, cursor=cursor))
+
+    def metadata(self, *fields: MetadataField) -> Self:
+        """Ask for created, updated and expiry times too; all three if none is named."""
+        return self._with(replace(self.spec, metadata=fields or ALL_METADATA))
+
+    def _with(self, spec: QuerySpec) -> Self:
+        return type(self)(self.entity, spec)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both ask the same."""
+        if not isinstance(other, Query):
+            return NotImplemented
+        return self.entity is other.entity and self.spec == other.spec
+
+    def __hash__(self) -> int:
+        """Hash by what is asked."""
+        return hash((self.entity, self.spec))
+
+    def __repr__(self) -> str:
+        """Show the query as it could be written."""
+        return f"{self.entity.__name__}{''.join(_described(self.spec))}"
+
+
+class RangeQuery(Query[E], Generic[E, R]):
+    """A query on a typed index whose partition is given: ``Task.by_status("P", OPEN)``."""
+
+    __slots__ = ("_range",)
+
+    def __init__(self, entity: type[E], spec: QuerySpec, range: Expr[E, R]) -> None:
+        """Ask as *spec* says; *range* is the attribute that orders the index."""
+        super().__init__(entity, spec)
+        self._range = range
+
+    def before(self, value: R) -> Self:
+        """Only range values less than *value*."""
+        return self.where(self._range < value)
+
+    def after(self, value: R) -> Self:
+        """Only range values greater than *value*."""
+        return self.where(self._range > value)
+
+    def up_to(self, value: R) -> Self:
+        """Only range values up to and including *value*."""
+        return self.where(self._range <= value)
+
+    def since(self, value: R) -> Self:
+        """Only range values from *value* on, included."""
+        return self.where(self._range >= value)
+
+    def between(self, low: R, high: R) -> Self:
+        """Only range values from *low* to *high*, both included."""
+        return self.where(self._range.between(low, high))
+
+    def equal_to(self, value: R) -> Self:
+        """Only the range value *value*."""
+        return self.where(self._range == value)
+
+    def startswith(self: RangeQuery[E, S], prefix: str) -> RangeQuery[E, S]:
+        """Only range values that begin with *prefix*."""
+        text: Any = self._range
+        return self.where(text.startswith(prefix))
+
+    def ascending(self) -> Self:
+        """Order by the range, smallest first (the default)."""
+        return self.order(self._range.asc())
+
+    def descending(self) -> Self:
+        """Order by the range, largest first."""
+        return self.order(self._range.desc())
+
+    def _with(self, spec: QuerySpec) -> Self:
+        return type(self)(self.entity, spec, self._range)
+
+
+def flat_filter(spec: QuerySpec) -> tuple[str, tuple[Comparison[Any], ...]] | None:
+    """Return the filters as the service takes them: ``("and" | "or", comparisons)``.
+
+    A negative comparison of an attribute that may be absent is sent with ``EXISTS`` beside
+    it: whether absence satisfies it is not documented, and here it never does. Raises
+    `QueryError` for what one flat list cannot say.
+    """
+    terms = [part for condition in spec.filters for part in _conjuncts(condition)]
+    if len(terms) == 1 and isinstance(terms[0], AnyOf):
+        joined, comparisons = "or", tuple(_flat(terms[0].conditions, spec))
+    else:
+        joined, comparisons = "and", tuple(_guarded(_flat(terms, spec)))
+    for comparison in comparisons:
+        _refuse_index_attribute(spec, comparison)
+    _check_count(spec, len(comparisons))
+    return (joined, comparisons) if comparisons else None
+
+
+def flat_conditions(
+    conditions: Iterable[Condition[Any]],
+) -> tuple[str, tuple[Comparison[Any], ...]]:
+    """Return a write's *conditions* in the same flat grammar."""
+    probe = QuerySpec("", IndexSchema("", ""), filters=tuple(conditions))
+    if (flat := flat_filter(probe)) is None:
+        raise QueryError("a condition needs at least one comparison")
+    return flat
+
+
+def _conjuncts(condition: Condition[Any]) -> Iterator[Condition[Any]]:
+    if isinstance(condition, AllOf):
+        for part in condition.conditions:
+            yield from _conjuncts(part)
+    else:
+        yield condition
+
+
+def _flat(conditions: Iterable[Condition[Any]], spec: QuerySpec) -> Iterator[Comparison[Any]]:
+    for condition in conditions:
+        if not isinstance(condition, Comparison):
+            raise QueryError(
+                f"{condition!r} inside {' and '.join(map(repr, spec.filters))}: the service takes "
+                "one flat list of comparisons, joined either by & or by |, not nested. "
+                "Ask two queries, or filter the rest in Python"
+            )
+        yield condition
+
+
+def _guarded(comparisons: Iterable[Comparison[Any]]) -> Iterator[Comparison[Any]]:
+    present: set[str] = set()
+    for comparison in comparisons:
+        yield comparison
+        if comparison.ambiguous and comparison.attribute not in present:
+            present.add(comparison.attribute)
+            yield KeyCondition(comparison.attribute, Operator.EXISTS, ())
+
+
+def _refuse_index_attribute(spec: QuerySpec, comparison: Comparison[Any]) -> None:
+    if comparison.attribute in spec.index.attributes:
+        raise QueryError(
+            f"{comparison!r}: {comparison.attribute!r} belongs to the index {spec.index}, and a "
+            "filter on the queried index's own attributes is not documented to work; "
+            "say it with where(), or ask an index without it"
+        )
+
+
+def _check_count(spec: QuerySpec, filters: int) -> None:
+    count = filters + (spec.range is not None)
+    if count > limits.CONDITIONS_MAX:
+        raise QueryError(
+            f"{count} conditions; the service takes {limits.CONDITIONS_MAX} a query"
+        )
+
+
+def _comparisons(
+    query: Query[Any], conditions: Iterable[Condition[Any]]
+) -> Iterator[Comparison[Any]]:
+    for condition in conditions:
+        _refuse_foreign(query, condition)
+        for part in _conjuncts(condition):
+            if not isinstance(part, Comparison):
+                raise QueryError(f"where() cannot take {part!r}; use filter()")
+            yield part
+
+
+def _refuse_foreign(query: Query[Any], condition: Condition[Any]) -> None:
+    if not isinstance(condition, Condition):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(
+            f"expected a condition such as Task.priority > 3, got {condition!r}. A plain True or "
+            "False usually means that a value was compared, not an attribute of the class"
+        )
+    for comparison in _leaves(condition):
+        owner = comparison.owner
+        if owner is not None and not issubclass(query.entity, owner):
+            raise QueryError(
+                f"{comparison!r} is about {owner.__name__}, this query about "
+                f"{query.entity.__name__}"
+            )
+
+
+def _leaves(condition: Condition[Any]) -> Iterator[Comparison[Any]]:
+    match condition:
+        case AllOf(conditions) | AnyOf(conditions):
+            for part in conditions:
+                yield from _leaves(part)
+        case Comparison():
+            yield condition
+        case _:
+            raise TypeError(f"{condition!r} is no condition of this library")
+
+
+def _narrowed(spec: QuerySpec, condition: Comparison[Any]) -> QuerySpec:
+    if condition.attribute in spec.index.partition:
+        return _partitioned(spec, condition)
+    if condition.attribute != spec.index.range:
+        raise QueryError(
+            f"{condition!r}: index {spec.index} does not hold {condition.attribute!r}; "
+            "use filter() for it, or an index that names it"
+        )
+    if not isinstance(condition, KeyCondition) or not condition.values:
+        raise QueryError(f"{condition!r}: an index range cannot take {condition.operator}")
+    range_ = condition if spec.range is None else _between(spec, spec.range, condition)
+    narrowed = replace(spec, range=range_)
+    _check_size("range", condition.attribute, range_.values, limits.RANGE_VALUE_MAX_BYTES)
+    return narrowed
+
+
+def _partitioned(spec: QuerySpec, condition: Comparison[Any]) -> QuerySpec:
+    if condition.operator is not Operator.EQUAL_TO:
+        raise QueryError(
+            f"{condition!r}: {condition.attribute!r} is a partition attribute of {spec.index}, "
+            "which takes only =="
+        )
+    if condition.attribute in dict(spec.partition):
+        raise QueryError(f"{condition!r}: the partition attribute already has a value")
+    partition = (*spec.partition, (condition.attribute, condition.values[0]))
+    values = [value for _, value in partition]
+    _check_size("partition", spec.index.name, values, limits.PARTITION_VALUES_MAX_BYTES)
+    return replace(spec, partition=partition)
+
+
+def _check_size(what: str, name: str, values: Iterable[Scalar], limit: int) -> None:
+    size = sum(len(value.encode()) for value in values if isinstance(value, str))
+    if size > limit:
+        raise QueryError(f"{what} of {name!r} is {size} bytes; the service takes {limit}")
+
+
+def _between(
+    spec: QuerySpec, first: Comparison[Any], second: Comparison[Any]
+) -> Comparison[Any]:
+    ends = {comparison.operator: comparison for comparison in (first, second)}
+    low = ends.get(Operator.GREATER_THAN_EQUAL_TO)
+    high = ends.get(Operator.LESS_THAN_EQUAL_TO)
+    if low is None or high is None:
+        raise QueryError(
+            f"{first!r} and {second!r}: index {spec.index} takes one range condition; "
+            ">= and <= together make one (or write .between(low, high))"
+        )
+    values = (*low.values, *high.values)
+    return KeyCondition(low.attribute, Operator.BETWEEN, values, low.optional, low.owner)
+
+
+def _positive(name: str, value: int) -> int:
+    if value < 1:
+        raise QueryError(f"{name}({value}) must be at least 1")
+    return value
+
+
+def _described(spec: QuerySpec) -> Iterator[str]:
+    yield f".index({spec.index.name!r})"
+    where = [f"{name} == {value!r}" for name, value in spec.partition]
+    if spec.range is not None:
+        where.append(repr(spec.range))
+    if where:
+        yield f".where({', '.join(where)})"
+    if spec.filters:
+        yield f".filter({', '.join(map(repr, spec.filters))})"
+    if spec.descending:
+        yield f".order({spec.index.range}.desc())"
+    for name in ("limit", "page_size", "cursor"):
+        if (value := getattr(spec, name)) is not None:
+            yield f".{name}({value!r})"
+    if spec.metadata:
+        yield f".metadata({', '.join(spec.metadata)})"

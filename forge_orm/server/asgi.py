@@ -1,0 +1,139 @@
+"""The local Forge as an ASGI application: the storage API's paths, answered by a backend."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any, Final, TypeAlias
+
+from ..limits import PAYLOAD_MAX_BYTES
+from ..wire import OPERATIONS, Backend, Request, Response
+from .refusals import Refusal, answer
+from .tenants import tenant_of
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
+
+PREFIX: Final = "/forge/storage/kvs/v1/"
+"""What comes before an operation's path, in a container and in a remote alike."""
+
+BODY_MAX_BYTES: Final = 2 * PAYLOAD_MAX_BYTES
+"""More than any call the service takes: escapes in JSON may double a payload."""
+
+_log: Final = logging.getLogger("forge_orm.server")
+
+
+class ForgeApp:
+    """Answers the storage API over ASGI from any backend, usually a `LocalBackend`.
+
+    The backend is called on the event loop: the embedded store answers in tens of
+    microseconds, less than handing the call to a thread and back would take, and it writes
+    one call at a time in any case. A write that waits for another process's lock holds up
+    everybody; a stand-in for one developer or one test run can live with that.
+    """
+
+    def __init__(self, backend: Backend, *, body_max_bytes: int = BODY_MAX_BYTES) -> None:
+        """Serve *backend*, which stays the caller's to close."""
+        self._backend = backend
+        self._body_max = body_max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one call, or the server's start and end (ASGI)."""
+        kind = scope["type"]
+        if kind == "http":
+            await _reply(send, await self._answer(scope, receive))
+        elif kind == "lifespan":
+            await _live(receive, send)
+        else:
+            await send({"type": "websocket.close"})
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Response:
+        if scope["path"] == "/health" and scope["method"] == "GET":
+            return answer(200, {"status": "ok"})
+        try:
+            return self._perform(await self._request(scope, receive))
+        except Refusal as refusal:
+            return refusal.response
+
+    async def _request(self, scope: Scope, receive: Receive) -> Request:
+        headers: Headers = scope["headers"]
+        operation = _operation(scope)
+        tenant = tenant_of(headers)
+        _check_json(headers)
+        body = await _body(receive, headers, self._body_max)
+        return Request(operation, body, tenant=tenant)
+
+    def _perform(self, request: Request) -> Response:
+        try:
+            return self._backend.send(request)
+        except Exception as error:
+            # An error about a secret may quote it.
+            trace = None if request.is_secret else error
+            kind = type(error).__name__
+            _log.error("%s raised %s", request.operation, kind, exc_info=trace)
+            message = f"the local store raised {kind}; the server's log says more"
+            raise Refusal(500, "INTERNAL_SERVER_ERROR", message) from error
+
+
+def _operation(scope: Scope) -> str:
+    """Return the operation a call is for; each is a POST."""
+    path: str = scope["path"]
+    operation = path.removeprefix(PREFIX)
+    # Not NOT_FOUND: that code says that a key does not exist, and a client believes it.
+    if operation == path or operation not in OPERATIONS:
+        message = f"there is no {path}; the paths are {PREFIX}<operation>, with one of "
+        raise Refusal(404, "UNKNOWN_OPERATION", message + ", ".join(OPERATIONS))
+    if scope["method"] != "POST":
+        message = f"{path} takes POST, not {scope['method']}"
+        raise Refusal(405, "METHOD_NOT_ALLOWED", message, {"allow": "POST"})
+    return operation
+
+
+def _check_json(headers: Headers) -> None:
+    kind = _header(headers, b"content-type")
+    if kind.partition(";")[0].strip().lower() != "application/json":
+        message = f"content-type is {kind!r}: send application/json"
+        raise Refusal(415, "UNSUPPORTED_MEDIA_TYPE", message)
+
+
+async def _body(receive: Receive, headers: Headers, most: int) -> bytes:
+    """Read the body, up to *most* bytes, whether or not its length was announced."""
+    announced = _header(headers, b"content-length")
+    size = int(announced) if announced.isdecimal() else 0
+    chunks: list[bytes] = []
+    more = True
+    while more and size <= most:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Refusal(400, "BAD_REQUEST", "the call ended before its body did")
+        chunks.append(message.get("body", b""))
+        more = message.get("more_body", False)
+        size = max(size, sum(map(len, chunks)))
+    if size > most:
+        message = f"the body has more than {most} bytes, the most any call may have"
+        raise Refusal(413, "PAYLOAD_TOO_LARGE", message)
+    return b"".join(chunks)
+
+
+def _header(headers: Headers, name: bytes) -> str:
+    return next((value.decode("latin-1") for key, value in headers if key == name), "")
+
+
+async def _reply(send: Send, response: Response) -> None:
+    headers = [(name.encode(), value.encode()) for name, value in response.headers.items()]
+    if response.status != 204:
+        headers.append((b"content-length", str(len(response.body)).encode()))
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body})
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    """Agree to start and to stop: the backend has its own life."""
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

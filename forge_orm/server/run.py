@@ -1,0 +1,121 @@
+"""Running the local Forge on uvicorn: until interrupted, or beside a test."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self
+
+from ..errors import ConfigurationError
+from .asgi import ForgeApp
+
+if TYPE_CHECKING:
+    import uvicorn
+
+# Longer than a client keeps an idle connection: the side that closes first knows of it.
+_KEEP_ALIVE: Final = 75
+_GRACE: Final = 5
+
+
+def serve(
+    app: ForgeApp,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    *,
+    started: Callable[[str], object] | None = None,
+) -> None:
+    """Serve *app* until interrupted (SIGINT, SIGTERM).
+
+    Port 0 is any free one; *started* is told the URL once calls are accepted.
+
+    Raises:
+        ConfigurationError: the extra ``server`` is missing, or the port is taken.
+    """
+    server = _server(app)
+    with _listen(host, port) as listener:
+        if started is not None:
+            started(_url(listener))
+        # uvicorn ends in order, then raises the signal that ended it again.
+        with contextlib.suppress(KeyboardInterrupt):
+            server.run(sockets=[listener])
+
+
+class Served:
+    """Serves an application in a thread while the block runs, for tests and notebooks.
+
+    Attributes:
+        url: where it is served, without a trailing slash.
+    """
+
+    def __init__(self, app: ForgeApp, host: str = "127.0.0.1", port: int = 0) -> None:
+        """Take what to serve; port 0 is any free one."""
+        self._app = app
+        self._address = host, port
+        self.url = ""
+
+    def __enter__(self) -> Self:
+        """Start serving; calls are accepted from here on."""
+        self._server = _server(self._app)
+        self._listener = _listen(*self._address)
+        self.url = _url(self._listener)
+        self._thread = threading.Thread(
+            target=self._server.run,
+            kwargs={"sockets": [self._listener]},
+            name="forge-orm-server",
+            daemon=True,
+        )
+        self._thread.start()
+        while self._thread.is_alive() and not self._server.started:
+            time.sleep(0.002)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Finish the calls under way, close every connection and stop the thread."""
+        self._server.should_exit = True
+        self._thread.join()
+        self._listener.close()
+
+
+def _server(app: ForgeApp) -> uvicorn.Server:
+    try:
+        import uvicorn
+    except ImportError as error:
+        raise ConfigurationError(
+            "serving needs uvicorn: pip install 'forge-orm[server]'"
+        ) from error
+    config = uvicorn.Config(
+        app,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=_KEEP_ALIVE,
+        timeout_graceful_shutdown=_GRACE,
+    )
+    return uvicorn.Server(config)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=128)
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot listen on {host} port {port}: {error.strerror or error}. "
+            "Choose another port, or 0 for any free one"
+        ) from error
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

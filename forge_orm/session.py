@@ -1,0 +1,279 @@
+"""What users hold, blocking: `Forge`, and `Session`, a unit of work over it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from pydantic import SecretStr
+
+from .backends.retry import RetryPolicy, Retrying
+from .drivers import Channel
+from .errors import SessionError
+from .expressions import Condition
+from .flows import FlushReport, Page, Walk, reads, writes
+from .flows.keyvalue import KeySpace
+from .kvs import Kvs
+from .model import Entity
+from .query import Query
+from .secrets import Secrets, secret_space
+from .unit import Atomic, UnitOfWork, WritePlan
+from .wire import Backend, MetadataField, Tenant, current_tenant
+
+E = TypeVar("E", bound=Entity)
+
+
+class Forge:
+    """A backend and how to speak to it: where sessions come from.
+
+    Args:
+        backend: `LocalBackend`, `HttpBackend`, or anything with ``send``.
+        tenant: whom to speak for where neither the session nor `acting_for` says.
+        retry: when to try again; None never does.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        tenant: Tenant | None = None,
+        retry: RetryPolicy | None = RetryPolicy(),  # noqa: B008 - frozen
+    ) -> None:
+        """Speak to *backend*."""
+        self.backend = backend
+        self._sender = backend if retry is None else Retrying(backend, retry)
+        self._tenant = tenant
+
+    def session(self, *, atomic: Atomic = "auto", tenant: Tenant | None = None) -> Session:
+        """Open a session; leaving its ``with`` block commits, an exception sends nothing.
+
+        *atomic* ``"auto"`` uses a transaction where a condition needs one and batches
+        elsewhere; ``"always"`` one transaction for everything; ``"never"`` none.
+        """
+        return Session(self._channel(tenant), atomic)
+
+    @property
+    def kvs(self) -> Kvs[Any]:
+        """The plain key-value store."""
+        return Kvs(self._channel(None), KeySpace())
+
+    @property
+    def secrets(self) -> Secrets[SecretStr]:
+        """The secrets."""
+        return Secrets(self._channel(None), secret_space())
+
+    def close(self) -> None:
+        """Close the backend, if it has something to close."""
+        close = getattr(self.backend, "close", None)
+        if close is not None:
+            close()
+
+    def __enter__(self) -> Self:
+        """Return itself; leaving the block closes the backend."""
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Close the backend."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """Show the backend."""
+        return f"{type(self).__name__}({self.backend!r})"
+
+    def _channel(self, tenant: Tenant | None) -> Channel:
+        return Channel(self._sender, tenant or current_tenant() or self._tenant)
+
+
+class Session:
+    """A unit of work: entities read and changed here are written together.
+
+    It keeps one object for each key, notices what changed (nested values included), and
+    writes that at `commit`. It does no I/O but in the methods that say so. A session
+    belongs to one thread.
+    """
+
+    def __init__(self, channel: Channel, atomic: Atomic = "auto") -> None:
+        """Start with nothing read; see `Forge.session`."""
+        self._channel = channel
+        self._atomic: Atomic = atomic
+        self._unit = UnitOfWork()
+        self._closed = False
+
+    # --- reading ------------------------------------------------------------------------
+
+    def get(
+        self, cls: type[E], key: str, *, metadata: Iterable[MetadataField] = ()
+    ) -> E | None:
+        """Return the entity stored under *key*, or None (``/entity/get``).
+
+        An entity the session already holds is returned as it is, without a call.
+        """
+        return self._open.run(reads.get(self._unit, cls, key, metadata))
+
+    def get_many(
+        self, cls: type[E], keys: Iterable[str], *, metadata: Iterable[MetadataField] = ()
+    ) -> dict[str, E]:
+        """Return the entities found under *keys*, in that order (``/batch/get``, 25 a call).
+
+        Raises `PartialRead` for keys that failed for another reason than being absent.
+        """
+        return self._open.run(reads.get_many(self._unit, cls, keys, metadata))
+
+    def all(self, query: Query[E]) -> list[E]:
+        """Return everything *query* asks for, following every page (``/entity/query``)."""
+        return self._open.run(reads.collect(self._unit, query))
+
+    def first(self, query: Query[E]) -> E | None:
+        """Return the first match, looking past pages that filters emptied; or None."""
+        found = self._open.run(reads.collect(self._unit, query, 1))
+        return found[0] if found else None
+
+    def one(self, query: Query[E]) -> E:
+        """Return the only match; raises `QueryError` if there is none or more than one."""
+        return self._open.run(reads.one(self._unit, query))
+
+    def exists(self, query: Query[Any]) -> bool:
+        """Whether anything matches."""
+        return self._open.run(reads.count(query, 1)) > 0
+
+    def count(self, query: Query[Any], *, at_most: int | None = None) -> int:
+        """Count the matches by reading them: the service has no count of its own."""
+        return self._open.run(reads.count(query, at_most))
+
+    def page(self, query: Query[E]) -> Page[E]:
+        """Return one page and the cursor after it, for ``query.cursor(page.cursor)``."""
+        return self._open.run(reads.page(self._unit, query))
+
+    def stream(self, query: Query[E]) -> Iterator[E]:
+        """Yield everything *query* asks for, one page in memory at a time.
+
+        Entities that were changed stay with the session until they are written.
+        """
+        walk = Walk(query)
+        while not walk.done:
+            items = self._open.run(walk.step(self._unit))
+            yield from items
+            self._unit.release(items)
+
+    def refresh(self, entity: Entity) -> None:
+        """Read *entity* again, dropping its unsaved changes; raises `SessionError` if gone."""
+        self._open.run(reads.refresh(self._unit, entity))
+
+    # --- writing ------------------------------------------------------------------------
+
+    def add(
+        self,
+        *entities: Entity,
+        key: str | None = None,
+        ttl: timedelta | None = None,
+        condition: Condition[Any] | None = None,
+    ) -> None:
+        """Write *entities* at the next flush, whether or not they exist.
+
+        *key* is for one entity whose class has no key template. *ttl* lets them expire.
+        *condition* is about what is stored under the key now, and must hold.
+        """
+        self._check_open()
+        for entity in entities:
+            if key is not None:
+                entity.with_key(key)
+            self._unit.add(entity, ttl=ttl, condition=condition)
+
+    def delete(self, *entities: Entity, condition: Condition[Any] | None = None) -> None:
+        """Delete *entities* at the next flush, if *condition* holds for each."""
+        self._check_open()
+        for entity in entities:
+            self._unit.delete(entity, condition=condition)
+
+    def delete_keys(self, cls: type[Entity], *keys: str) -> None:
+        """Delete entities by key at the next flush, without reading them."""
+        self._check_open()
+        for key in keys:
+            self._unit.delete_key(cls, key)
+
+    def require(self, entity: E, *conditions: Condition[E]) -> None:
+        """Let the next flush happen only if *conditions* hold for *entity* as stored.
+
+        The flush then is one transaction; it raises `ConditionFailed` where they do not.
+        """
+        self._check_open()
+        self._unit.require(entity, conditions)
+
+    def expunge(self, *entities: Entity) -> None:
+        """Stop watching *entities*; what was pending for them is dropped."""
+        for entity in entities:
+            self._unit.forget(entity)
+
+    def plan(self) -> WritePlan:
+        """Return what `flush` would send, call by call; raises `InvalidValue`."""
+        return self._unit.plan(self._atomic)
+
+    def flush(self) -> FlushReport:
+        """Send everything pending.
+
+        Raises `PartialCommit` where some writes were not confirmed: those stay pending.
+        Raises `ConditionFailed` where a condition did not hold, `InvalidValue` for a value
+        the service cannot store (nothing is sent then).
+        """
+        return self._open.run(writes.flush(self._unit, self._atomic))
+
+    def commit(self) -> FlushReport:
+        """Send everything pending; as `flush`."""
+        return self.flush()
+
+    def rollback(self) -> None:
+        """Forget everything pending and everything read; nothing is sent."""
+        self._unit.clear()
+
+    def close(self) -> None:
+        """End the session; pending writes are dropped."""
+        self._unit.clear()
+        self._closed = True
+
+    # --- the other stores ---------------------------------------------------------------
+
+    @property
+    def kvs(self) -> Kvs[Any]:
+        """The plain key-value store; its calls are not part of the unit of work."""
+        return Kvs(self._channel, KeySpace())
+
+    @property
+    def secrets(self) -> Secrets[SecretStr]:
+        """The secrets; their calls are not part of the unit of work."""
+        return Secrets(self._channel, secret_space())
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        self._check_open()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Commit, or send nothing if an exception leaves the block.
+
+        After a commit that failed the session stays open: what is pending can be looked at
+        and flushed again.
+        """
+        if error is None:
+            self.commit()
+        self.close()
+
+    def __repr__(self) -> str:
+        """Show how much the session holds."""
+        state = "closed" if self._closed else f"{len(self._unit.identity)} entities"
+        return f"{type(self).__name__}({state}, atomic={self._atomic!r})"
+
+    @property
+    def _open(self) -> Channel:
+        self._check_open()
+        return self._channel
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise SessionError("this session is closed; open another with forge.session()")

@@ -1,0 +1,83 @@
+"""The identity map: one object for one key, within one session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+from weakref import WeakValueDictionary
+
+from ..model.entity import Entity, key_of
+
+
+class IdentityMap:
+    """Entities by class and key.
+
+    They are held strongly, so that a change is never lost with the object. A stream, which
+    may pass over more entities than fit in memory, releases the unchanged ones: those are
+    held weakly, and stay the one object for their key as long as anybody else holds them.
+    """
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._strong: dict[type[Any], dict[str, Entity]] = {}
+        self._weak: dict[type[Any], WeakValueDictionary[str, Entity]] = {}
+
+    def find(self, cls: type[Any], key: str) -> Entity | None:
+        """Return the entity of *cls* known under *key*."""
+        known = self._strong.get(cls)
+        entity = None if known is None else known.get(key)
+        if entity is None and cls in self._weak:
+            return self._weak[cls].get(key)
+        return entity
+
+    def admit(self, cls: type[Any], fresh: dict[str, Entity]) -> Sequence[Entity]:
+        """Take in freshly read entities, by key; return the known object for a known key."""
+        known = self._strong.setdefault(cls, {})
+        if known.keys().isdisjoint(fresh) and not self._weak.get(cls):
+            known.update(fresh)
+            return list(fresh.values())
+        return [self._one(cls, key, entity) for key, entity in fresh.items()]
+
+    def add(self, entity: Entity) -> None:
+        """Take in one entity under its key."""
+        self._strong.setdefault(type(entity), {})[str(key_of(entity))] = entity
+
+    def remove(self, cls: type[Any], key: str) -> None:
+        """Forget one entity, if it is known."""
+        self._strong.get(cls, {}).pop(key, None)
+        if cls in self._weak:
+            self._weak[cls].pop(key, None)
+
+    def release(self, entities: Iterable[Entity]) -> None:
+        """Hold *entities* weakly from now on."""
+        for entity in entities:
+            cls, key = type(entity), str(key_of(entity))
+            if self._strong.get(cls, {}).pop(key, None) is not None:
+                weak: WeakValueDictionary[str, Entity] = WeakValueDictionary()
+                self._weak.setdefault(cls, weak)[key] = entity
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._strong.clear()
+        self._weak.clear()
+
+    def classes(self) -> Iterator[type[Any]]:
+        """Iterate over the classes that have entities here."""
+        return iter({*self._strong, *self._weak})
+
+    def of_class(self, cls: type[Any]) -> Iterator[Entity]:
+        """Iterate over the entities of *cls*."""
+        yield from list(self._strong.get(cls, {}).values())
+        if cls in self._weak:
+            yield from list(self._weak[cls].values())
+
+    def __len__(self) -> int:
+        """Count the entities held strongly."""
+        return sum(map(len, self._strong.values()))
+
+    def _one(self, cls: type[Any], key: str, entity: Entity) -> Entity:
+        known = self.find(cls, key)
+        if known is not None:
+            return known
+        self._strong[cls][key] = entity
+        return entity

@@ -1,0 +1,212 @@
+"""The write plan: pending writes grouped into the calls that will carry them.
+
+A pure function from writes to calls, so that it can be read before anything is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, Literal, TypeAlias, TypeVar
+
+from .. import limits
+from ..errors import ItemFailure, SessionError
+from ..expressions import Condition
+from ..model.entity import Entity
+from ..operations import (
+    BatchItem,
+    BatchOutcome,
+    Check,
+    Operation,
+    Write,
+    batch_delete,
+    batch_set,
+    transaction,
+)
+from ..operations.batch import set_item_size
+from ..operations.transaction import write_size
+
+T = TypeVar("T")
+
+Atomic: TypeAlias = Literal["auto", "always", "never"]
+"""When writes go in a transaction: where a condition needs one, always, or never."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriteItem:
+    """One entity to set (*value* is its JSON) or to delete (*value* is None).
+
+    *attributes* are the changed ones, empty for a new entity.
+    """
+
+    name: tuple[type[Any], str]
+    entity: Entity | None
+    stored: dict[str, Any] | None
+    value: bytes | None
+    attributes: tuple[str, ...] = ()
+    conditions: tuple[Condition[Any], ...] = ()
+    ttl: timedelta | None = None
+
+    @property
+    def address(self) -> tuple[str, str]:
+        """The entity's name and the key."""
+        return self.name[0].__forge__.name, self.name[1]
+
+    def under(self, conditions: tuple[Condition[Any], ...]) -> WriteItem:
+        """Return the same write, under further *conditions*."""
+        return replace(self, conditions=(*self.conditions, *conditions))
+
+    def __str__(self) -> str:
+        """Say in a line what is written."""
+        entity, key = self.address
+        if self.value is None:
+            what = f"delete {entity} {key!r}"
+        else:
+            changed = f" ({', '.join(self.attributes)})" if self.attributes else ""
+            what = f"set {entity} {key!r}{changed}, {len(self.value)} bytes"
+        ttl = f", ttl {self.ttl}" if self.ttl is not None else ""
+        return f"{what}{ttl}{_when(self.conditions)}"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCall:
+    """One call: its items, and the operation that carries them."""
+
+    items: tuple[WriteItem, ...]
+    checks: tuple[Check, ...]
+    operation: Operation[BatchOutcome] | Operation[None]
+
+    @property
+    def path(self) -> str:
+        """The endpoint, below ``/v1/``."""
+        return self.operation.request.operation
+
+    def outcome_for_all(self, error: Any) -> list[ItemFailure]:
+        """Return a failure of every item, where the call failed as a whole."""
+        return [ItemFailure(*item.address, error) for item in self.items]
+
+    def __str__(self) -> str:
+        """Show the call and its items, one a line."""
+        size = len(self.operation.request.body)
+        count = len(self.items) + len(self.checks)
+        lines = [f"{self.path}: {count} item{'s' * (count != 1)}, {size} bytes"]
+        lines += [f"  {item}" for item in self.items]
+        lines += [
+            f"  check {test.entity} {test.key!r}{_when(test.conditions)}"
+            for test in self.checks
+        ]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class WritePlan:
+    """What a commit sends: stages one after the other, the calls of a stage together.
+
+    Transactions come first, so that a condition that does not hold stops everything else.
+    """
+
+    stages: tuple[tuple[PlannedCall, ...], ...] = ()
+
+    @property
+    def calls(self) -> tuple[PlannedCall, ...]:
+        """Every call, in order."""
+        return tuple(call for stage in self.stages for call in stage)
+
+    @property
+    def items(self) -> tuple[WriteItem, ...]:
+        """Every write, in order."""
+        return tuple(item for call in self.calls for item in call.items)
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to send."""
+        return bool(self.stages)
+
+    def __str__(self) -> str:
+        """Show the plan, call by call."""
+        if not self.stages:
+            return "nothing to send"
+        calls = len(self.calls)
+        head = f"{len(self.items)} writes in {calls} call{'s' * (calls != 1)}"
+        return "\n".join([head, *map(str, self.calls)])
+
+    __repr__ = __str__
+
+
+def make_plan(items: Sequence[WriteItem], checks: Sequence[Check], atomic: Atomic) -> WritePlan:
+    """Group *items* and *checks* into calls; raises `SessionError` for what cannot be."""
+    guarded = [item for item in items if item.conditions]
+    if atomic == "never" and (guarded or checks):
+        raise SessionError(
+            "conditions need a transaction, and this session has atomic='never'; "
+            "use atomic='auto', or leave the conditions out"
+        )
+    if not items and not checks:
+        return WritePlan()
+    if atomic == "always" or checks:
+        return WritePlan(((_one_transaction(items, checks),),))
+    plain = [item for item in items if not item.conditions]
+    stages = (tuple(_transactions(guarded)), tuple(_batches(plain)))
+    return WritePlan(tuple(stage for stage in stages if stage))
+
+
+def _one_transaction(items: Sequence[WriteItem], checks: Sequence[Check]) -> PlannedCall:
+    count, limit = len(items) + len(checks), limits.TRANSACTION_MAX_ITEMS
+    if count > limit:
+        raise SessionError(
+            f"{count} operations do not fit one transaction: the limit is {limit}, so "
+            f"{count - limit} too many. Commit in parts, or use atomic='auto'"
+        )
+    size = sum(write_size(_write(item)) for item in items) + sum(map(write_size, checks))
+    if size > limits.PAYLOAD_MAX_BYTES:
+        raise SessionError(
+            f"{size} bytes do not fit one transaction: the limit is "
+            f"{limits.PAYLOAD_MAX_BYTES}. Commit in parts, or use atomic='auto'"
+        )
+    operation = transaction([_write(item) for item in items], checks)
+    return PlannedCall(tuple(items), tuple(checks), operation)
+
+
+def _transactions(items: Sequence[WriteItem]) -> Iterator[PlannedCall]:
+    for chunk in _chunks(
+        items, limits.TRANSACTION_MAX_ITEMS, lambda it: write_size(_write(it))
+    ):
+        yield _one_transaction(chunk, ())
+
+
+def _batches(items: Sequence[WriteItem]) -> Iterator[PlannedCall]:
+    sets = [item for item in items if item.value is not None]
+    deletes = [item for item in items if item.value is None]
+    for chunk in _chunks(sets, limits.BATCH_MAX_ITEMS, lambda it: set_item_size(_item(it))):
+        yield PlannedCall(tuple(chunk), (), batch_set([_item(item) for item in chunk]))
+    for chunk in _chunks(deletes, limits.BATCH_MAX_ITEMS, lambda it: len(it.name[1]) + 100):
+        yield PlannedCall(tuple(chunk), (), batch_delete([_item(item) for item in chunk]))
+
+
+def _chunks(items: Iterable[T], most: int, size_of: Callable[[T], int]) -> Iterator[list[T]]:
+    """Cut *items* so that each chunk stays within *most* items and the payload limit."""
+    chunk: list[T] = []
+    size = 2
+    for item in items:
+        added = size_of(item)
+        if chunk and (len(chunk) == most or size + added > limits.PAYLOAD_MAX_BYTES):
+            yield chunk
+            chunk, size = [], 2
+        chunk.append(item)
+        size += added
+    if chunk:
+        yield chunk
+
+
+def _item(item: WriteItem) -> BatchItem:
+    entity, key = item.address
+    return BatchItem(key, entity, item.value or b"", item.ttl)
+
+
+def _write(item: WriteItem) -> Write:
+    entity, key = item.address
+    return Write(key, entity, item.value, item.ttl, item.conditions)
+
+
+def _when(conditions: Sequence[Condition[Any]]) -> str:
+    return f" when {' & '.join(map(repr, conditions))}" if conditions else ""

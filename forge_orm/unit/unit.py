@@ -1,0 +1,297 @@
+"""The unit of work: what a session has read, what it is about to write, and nothing sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeAlias, TypeVar, cast
+
+from pydantic import ValidationError
+from pydantic_core import from_json
+
+from ..errors import CorruptValue, SessionError
+from ..expressions import Condition
+from ..model.entity import Entity, Origin, key_of, origin_of, read_metadata, set_key, set_origin
+from ..model.keys import check_key
+from ..model.mapping import EntityMapping
+from ..operations import Check
+from .changes import change_of, mutated
+from .identity import IdentityMap
+from .plan import Atomic, WriteItem, WritePlan, make_plan
+
+E = TypeVar("E", bound=Entity)
+Name: TypeAlias = tuple[type[Any], str]
+
+# Readers make entities of a stand-in class (see model/storage.py); this is the cheapest way
+# to their own.
+_set_class: Any = vars(object)["__class__"].__set__
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """A write asked for: of *entity*, or the deletion of a key whose entity is not here."""
+
+    entity: Entity | None
+    deleting: bool
+    conditions: tuple[Condition[Any], ...] = ()
+    ttl: timedelta | None = None
+
+
+class UnitOfWork:
+    """Identity map, change tracking and pending writes of one session."""
+
+    def __init__(self) -> None:
+        """Start with nothing read and nothing to write."""
+        self.identity = IdentityMap()
+        self._touched: dict[int, Entity] = {}
+        self._pending: dict[Name, _Pending] = {}
+        self._required: dict[Name, tuple[Entity, tuple[Condition[Any], ...]]] = {}
+
+    # --- reading ------------------------------------------------------------------------
+
+    def find(self, cls: type[E], key: str) -> E | None:
+        """Return the entity known under *key*, unless it is about to be deleted."""
+        pending = self._pending.get((cls, key))
+        if pending is not None and pending.deleting:
+            return None
+        return cast("E | None", self.identity.find(cls, key))
+
+    def is_deleting(self, cls: type[Any], key: str) -> bool:
+        """Whether the deletion of *key* is pending."""
+        pending = self._pending.get((cls, key))
+        return pending is not None and pending.deleting
+
+    def load_row(self, cls: type[E], body: bytes) -> E:
+        """Read the answer of a get; raises `CorruptValue`."""
+        mapping: EntityMapping[E] = cls.__forge__
+        try:
+            row = mapping.readers.row(body)
+        except ValidationError as error:
+            raise mapping.corrupt(error, from_json(body).get("key", "?")) from None
+        return self._load(mapping, [row], body, with_metadata=True)[0]
+
+    def load_page(
+        self, cls: type[E], body: bytes, *, with_metadata: bool
+    ) -> tuple[Sequence[E], str | None]:
+        """Read the answer of a query: the entities and the cursor; raises `CorruptValue`."""
+        mapping: EntityMapping[E] = cls.__forge__
+        readers = mapping.readers
+        try:
+            page = (readers.page_with_metadata if with_metadata else readers.page)(body)
+        except ValidationError as error:
+            raise _corrupt_row(mapping, error, body, "data") from None
+        entities = self._load(mapping, page["data"], body, with_metadata=with_metadata)
+        return entities, page.get("cursor")
+
+    def load_batch(self, cls: type[E], body: bytes) -> tuple[Sequence[E], list[dict[str, Any]]]:
+        """Read the answer of a batch get: the entities and the failed rows."""
+        mapping: EntityMapping[E] = cls.__forge__
+        try:
+            batch = mapping.readers.batch(body)
+        except ValidationError as error:
+            raise _corrupt_row(mapping, error, body, "successfulKeys") from None
+        entities = self._load(mapping, batch["successfulKeys"], body, with_metadata=True)
+        return entities, batch["failedKeys"]
+
+    def _load(
+        self, mapping: EntityMapping[E], rows: list[Any], body: bytes, *, with_metadata: bool
+    ) -> Sequence[E]:
+        cls = mapping.cls
+        origin = Origin(body, self._touched)
+        if with_metadata:
+            origin.metadata = {row["key"]: read_metadata(row) for row in rows}
+        fresh: dict[str, Any] = {}
+        for row in rows:
+            fresh[row["key"]] = entity = row["value"]
+            _set_class(entity, cls)
+            set_key(entity, row["key"])
+            set_origin(entity, origin)
+        return cast("Sequence[E]", self.identity.admit(cls, fresh))
+
+    def refreshed(self, entity: Entity, body: bytes) -> None:
+        """Give a known entity the values just read; its own changes are dropped."""
+        self.forget(entity)
+        fresh = self.load_row(type(entity), body)
+        entity.__setstate__(fresh.__getstate__())
+        set_origin(entity, origin_of(fresh))
+        self.identity.add(entity)
+
+    def release(self, entities: Iterable[Entity]) -> None:
+        """Stop holding entities that a stream has passed and nobody changed."""
+        self.identity.release(
+            entity
+            for entity in entities
+            if id(entity) not in self._touched
+            and (type(entity), key_of(entity)) not in self._pending
+            and not _is_mutated(entity)
+        )
+
+    # --- writing ------------------------------------------------------------------------
+
+    def add(
+        self,
+        entity: Entity,
+        *,
+        ttl: timedelta | None = None,
+        condition: Condition[Any] | None = None,
+    ) -> None:
+        """Write *entity* at the next flush, whether it is new or known."""
+        type(entity).__forge__.entity_schema()
+        name = _name(entity)
+        known = self.identity.find(*name)
+        if known is not None and known is not entity:
+            raise SessionError(
+                f"{type(entity).__name__} {name[1]!r}: the session holds another object of that "
+                "key. Change that one, or expunge it first"
+            )
+        self.identity.add(entity)
+        if self._watches(entity) and ttl is None and condition is None:
+            self._pending.pop(name, None)  # a known entity is written if it changed
+            return
+        self._pending[name] = _Pending(entity, False, _given(condition), ttl)
+
+    def delete(self, entity: Entity, *, condition: Condition[Any] | None = None) -> None:
+        """Delete *entity* at the next flush; one that was only added is just forgotten."""
+        name = _name(entity)
+        if name in self._pending and not self._watches(entity):
+            self.forget(entity)
+            return
+        self._pending[name] = _Pending(entity, True, _given(condition))
+
+    def delete_key(self, cls: type[Entity], key: str) -> None:
+        """Delete *key* at the next flush without having read it."""
+        cls.__forge__.entity_schema()
+        check_key(key, f"{cls.__name__} key")
+        self._pending[cls, key] = _Pending(self.identity.find(cls, key), True)
+
+    def require(self, entity: Entity, conditions: tuple[Condition[Any], ...]) -> None:
+        """Let the next flush happen only if *conditions* hold for *entity* in the store."""
+        if not conditions:
+            raise SessionError("require() needs a condition")
+        _, known = self._required.get(_name(entity), (entity, ()))
+        self._required[_name(entity)] = entity, (*known, *conditions)
+
+    def forget(self, entity: Entity) -> None:
+        """Stop watching *entity*; what was pending for it is dropped."""
+        name = _name(entity)
+        self.identity.remove(*name)
+        self._pending.pop(name, None)
+        self._required.pop(name, None)
+        self._touched.pop(id(entity), None)
+        if (origin := origin_of(entity)) is not None and origin.tracker is self._touched:
+            set_origin(entity, Origin(values={}, metadata=origin.metadata))
+
+    def clear(self) -> None:
+        """Forget everything: what was read, what changed, what was pending."""
+        for cls in self.identity.classes():
+            for entity in self.identity.of_class(cls):
+                self.forget(entity)
+        self.identity.clear()
+        self._pending.clear()
+        self._required.clear()
+        self._touched.clear()
+
+    def plan(self, atomic: Atomic) -> WritePlan:
+        """Return what a flush would send; raises `InvalidValue`, `SessionError`."""
+        items = {item.name: item for item in self._items()}
+        checks: list[Check] = []
+        for (cls, key), (_, conditions) in self._required.items():
+            if (item := items.get((cls, key))) is not None:
+                items[cls, key] = item.under(conditions)
+            else:
+                checks.append(Check(key, cls.__forge__.name, conditions))
+        return make_plan(tuple(items.values()), tuple(checks), atomic)
+
+    def written(self, item: WriteItem) -> None:
+        """Record that the service confirmed *item*."""
+        cls, key = item.name
+        self._pending.pop(item.name, None)
+        entity = item.entity
+        if item.stored is None:
+            self.identity.remove(cls, key)
+            if entity is not None:
+                self._touched.pop(id(entity), None)
+                set_origin(entity, Origin(values={}))
+            return
+        assert entity is not None  # noqa: S101 - a set always has its entity
+        metadata = None if (origin := origin_of(entity)) is None else origin.metadata
+        set_origin(
+            entity, Origin(b"", self._touched, values={key: item.stored}, metadata=metadata)
+        )
+        if change_of(entity, Origin(values={key: item.stored})) is None:
+            self._touched.pop(id(entity), None)
+        else:  # changed again while the answer was on its way
+            self._touched[id(entity)] = entity
+
+    def flushed(self) -> None:
+        """Record that a whole flush succeeded: its requirements are met."""
+        self._required.clear()
+
+    def _watches(self, entity: Entity) -> bool:
+        origin = origin_of(entity)
+        return origin is not None and origin.tracker is self._touched
+
+    def _items(self) -> Iterator[WriteItem]:
+        for name, pending in self._pending.items():
+            yield self._pending_item(name, pending)
+        for entity in self._changed():
+            name = _name(entity)
+            origin = origin_of(entity)
+            if name in self._pending or origin is None:
+                continue
+            if (change := change_of(entity, origin)) is not None:
+                value = type(entity).__forge__.dump(change.stored, name[1])
+                yield WriteItem(name, entity, change.stored, value, change.attributes)
+
+    def _pending_item(self, name: Name, pending: _Pending) -> WriteItem:
+        entity = pending.entity
+        if pending.deleting or entity is None:
+            return WriteItem(name, entity, None, None, (), pending.conditions)
+        mapping = name[0].__forge__
+        origin = origin_of(entity)
+        change = change_of(entity, origin) if self._watches(entity) and origin else None
+        stored = mapping.stored(entity) if change is None else change.stored
+        return WriteItem(
+            name,
+            entity,
+            stored,
+            mapping.dump(stored, name[1]),
+            () if change is None else change.attributes,
+            pending.conditions,
+            pending.ttl,
+        )
+
+    def _changed(self) -> Iterator[Entity]:
+        """Yield every entity that may differ from what was read, each once."""
+        yield from list(self._touched.values())
+        for cls in self.identity.classes():
+            if not cls.__forge__.mutable:
+                continue
+            for entity in self.identity.of_class(cls):
+                if id(entity) not in self._touched and _is_mutated(entity):
+                    yield entity
+
+
+def _given(condition: Condition[Any] | None) -> tuple[Condition[Any], ...]:
+    return () if condition is None else (condition,)
+
+
+def _is_mutated(entity: Entity) -> bool:
+    mapping = type(entity).__forge__
+    origin = origin_of(entity)
+    return bool(mapping.mutable) and origin is not None and mutated(entity, origin)
+
+
+def _name(entity: Entity) -> Name:
+    return type(entity), entity.key
+
+
+def _corrupt_row(
+    mapping: EntityMapping[Any], error: ValidationError, body: bytes, rows: str
+) -> CorruptValue:
+    """Name the first row that does not fit; one bad row fails its whole page."""
+    place = error.errors()[0]["loc"]
+    position = place[1] if len(place) > 1 and place[0] == rows else None
+    key = from_json(body)[rows][position]["key"] if isinstance(position, int) else "?"
+    return mapping.corrupt(error, key)
