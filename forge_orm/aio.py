@@ -110,7 +110,7 @@ class AsyncSession:
 
         An entity the session already holds is returned as it is, without a call.
         """
-        return await self._open.run(reads.get(self._unit, cls, key, metadata))
+        return await self._open.run(reads.get(self._unit, cls, key, tuple(metadata)))
 
     async def get_many(
         self, cls: type[E], keys: Iterable[str], *, metadata: Iterable[MetadataField] = ()

@@ -38,7 +38,7 @@ class Page(Generic[E]):
 
 
 def get(
-    unit: UnitOfWork, cls: type[E], key: str, metadata: Iterable[MetadataField] = ()
+    unit: UnitOfWork, cls: type[E], key: str, metadata: Sequence[MetadataField] = ()
 ) -> Flow[E | None]:
     """Find one entity: the one already known, or the stored one."""
     if (known := unit.find(cls, key)) is not None or unit.is_deleting(cls, key):
@@ -46,7 +46,7 @@ def get(
     name = cls.__forge__.entity_schema().name
     key = check_key(key, f"{cls.__name__} key")
     body = yield from perform(entity_get(name, key, metadata))
-    return None if body is None else unit.load_row(cls, body)
+    return None if body is None else unit.load_row(cls, body, with_metadata=bool(metadata))
 
 
 def refresh(unit: UnitOfWork, entity: Entity) -> Flow[None]:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import ForgeError, ItemFailure, PartialCommit
-from ..operations import BatchOutcome
 from ..unit import Atomic, PlannedCall, UnitOfWork, WriteItem
 from .core import Flow, Outcome, answer
 
@@ -30,14 +29,17 @@ def flush(unit: UnitOfWork, atomic: Atomic) -> Flow[FlushReport]:
     plan = unit.plan(atomic)
     saved: list[WriteItem] = []
     for stage in plan.stages:
-        outcomes = yield tuple([call.operation.request for call in stage])
+        outcomes = yield from _send(unit, stage)
         failed: list[ItemFailure] = []
         for call, outcome in zip(stage, outcomes, strict=True):
-            done, failures = _settle(call, outcome, alone=len(plan.calls) == 1)
-            for item in done:
+            settled = _settle(call, outcome)
+            for item in settled.saved:
                 unit.written(item)
-            saved += done
-            failed += failures
+            unit.unconfirmed(settled.unsaved)
+            saved += settled.saved
+            failed += settled.failures
+            if settled.error is not None and len(plan.calls) == 1:
+                raise settled.error
         if failed:
             raise PartialCommit([item.address for item in saved], failed)
     unit.flushed()
@@ -45,18 +47,36 @@ def flush(unit: UnitOfWork, atomic: Atomic) -> Flow[FlushReport]:
     return FlushReport(len(saved) - deleted, deleted, len(plan.calls))
 
 
-def _settle(
-    call: PlannedCall, outcome: Outcome, *, alone: bool
-) -> tuple[Sequence[WriteItem], Sequence[ItemFailure]]:
-    """Return the confirmed items of a call, and the failures of the others."""
+def _send(unit: UnitOfWork, stage: tuple[PlannedCall, ...]) -> Flow[tuple[Outcome, ...]]:
+    """Make one round trip; an interrupted one leaves its items to be written."""
+    items = [item for call in stage for item in call.items]
+    unit.sending(items)
+    try:
+        return (yield tuple([call.operation.request for call in stage]))
+    except BaseException:
+        unit.unconfirmed(items)
+        raise
+
+
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    """What became of one call's items; *error* is set where the call failed as a whole."""
+
+    saved: Sequence[WriteItem]
+    unsaved: Sequence[WriteItem] = ()
+    failures: Sequence[ItemFailure] = ()
+    error: ForgeError | None = None
+
+
+def _settle(call: PlannedCall, outcome: Outcome) -> _Settled:
     try:
         result = call.operation.decode(answer(outcome))
     except ForgeError as error:
         error.add_note(f"in {call}")
-        if alone:
-            raise
-        return (), call.outcome_for_all(error)
-    if not isinstance(result, BatchOutcome):
-        return call.items, ()
+        return _Settled((), call.items, call.failures_for(error), error)
+    if result is None or not result.failed:
+        return _Settled(call.items)
     failed = {(failure.entity, failure.key) for failure in result.failed}
-    return [item for item in call.items if item.address not in failed], result.failed
+    saved = [item for item in call.items if item.address not in failed]
+    unsaved = [item for item in call.items if item.address in failed]
+    return _Settled(saved, unsaved, result.failed)

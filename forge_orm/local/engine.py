@@ -6,7 +6,7 @@ that makes the requests.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from .search import Search
 from .shapes import SetOptions
 from .store import Row, Store, Table
 from .transactions import Transaction
+from .values import EntityChecker
 from .vault import Vault
 
 EMPTY: Final = Response(204)
@@ -51,7 +52,8 @@ class Engine:
         """Serve *store*."""
         self.store, self.readings = store, readings
         self._schemas, self._vault, self._clock = schemas, vault, clock
-        self._answers: dict[str, Callable[[bytes, str], Response]] = {
+        self._checkers: dict[str, EntityChecker] = {}
+        self._answers: dict[str, Callable[[bytes, int], Response]] = {
             "get": self._get,
             "set": self._set,
             "delete": self._delete,
@@ -70,12 +72,12 @@ class Engine:
         }
 
     def handle(self, operation: str, body: bytes, tenant: str) -> Response:
-        """Answer one request of *tenant*."""
+        """Answer one request of the installation called *tenant*."""
         handler = self._answers.get(operation)
         if handler is None:
             return Refusal("NOT_FOUND", f"no operation {operation!r}", 404).response()
         try:
-            return handler(body, tenant)
+            return handler(body, self.store.tenant(tenant))
         except Refusal as refusal:
             return refusal.response()
 
@@ -100,7 +102,7 @@ class Engine:
 
     # --- one row ------------------------------------------------------------------------
 
-    def row(self, table: Table, tenant: str, key: str) -> Row | None:
+    def row(self, table: Table, tenant: int, key: str) -> Row | None:
         """Return what is stored under *key* and not gone."""
         rows = self.store.read(table.get, (tenant, key))
         return self.present(rows[0]) if rows else None
@@ -114,7 +116,7 @@ class Engine:
     def put(
         self,
         table: Table,
-        tenant: str,
+        tenant: int,
         key: str,
         stored: bytes,
         cells: tuple[Any, ...],
@@ -139,7 +141,7 @@ class Engine:
         keeps = before is not None and not self.readings.set_clears_ttl
         return before.expires if keeps and before is not None else None
 
-    def remove(self, table: Table, tenant: str, key: str) -> None:
+    def remove(self, table: Table, tenant: int, key: str) -> None:
         """Delete one row; refuses an absent key, where the readings say so."""
         with self.store.writing() as connection:
             found = connection.execute(table.get, (tenant, key)).fetchone()
@@ -154,12 +156,12 @@ class Engine:
 
     # --- plain keys and secrets ----------------------------------------------------------
 
-    def _get(self, body: bytes, tenant: str) -> Response:
+    def _get(self, body: bytes, tenant: int) -> Response:
         request = shapes.fields(shapes.parse(body), _KEY, _OPTIONS)
         metadata = shapes.get_options(request)
         return self._read(self.store.keys, tenant, request["key"], metadata)
 
-    def _set(self, body: bytes, tenant: str) -> Response:
+    def _set(self, body: bytes, tenant: int) -> Response:
         request = shapes.fields(shapes.parse(body), {"key": str, "value": object}, _OPTIONS)
         options = shapes.set_options(request, extended=True)
         values.check_key(request["key"])
@@ -167,13 +169,13 @@ class Engine:
         before, after = self.put(self.store.keys, tenant, request["key"], stored, (), options)
         return _returned(options, request["key"], before, after)
 
-    def _delete(self, body: bytes, tenant: str) -> Response:
+    def _delete(self, body: bytes, tenant: int) -> Response:
         request = shapes.fields(shapes.parse(body), _KEY, {})
         values.check_key(request["key"])
         self.remove(self.store.keys, tenant, request["key"])
         return EMPTY
 
-    def _secret_get(self, body: bytes, tenant: str) -> Response:
+    def _secret_get(self, body: bytes, tenant: int) -> Response:
         request = shapes.fields(shapes.parse(body), _KEY, _OPTIONS)
         metadata = shapes.get_options(request)
         values.check_key(request["key"])
@@ -182,7 +184,7 @@ class Engine:
             raise key_not_found()
         return _found(request["key"], row._replace(value=vault.decrypt(row.value)), metadata)
 
-    def _secret_set(self, body: bytes, tenant: str) -> Response:
+    def _secret_set(self, body: bytes, tenant: int) -> Response:
         request = shapes.fields(shapes.parse(body), {"key": str, "value": object}, _OPTIONS)
         options = shapes.set_options(request, extended=True)
         values.check_key(request["key"])
@@ -195,7 +197,7 @@ class Engine:
             before = before._replace(value=vault.decrypt(before.value))
         return _returned(options, request["key"], before, after._replace(value=plain))
 
-    def _secret_delete(self, body: bytes, tenant: str) -> Response:
+    def _secret_delete(self, body: bytes, tenant: int) -> Response:
         request = shapes.fields(shapes.parse(body), _KEY, {})
         values.check_key(request["key"])
         self._vault()
@@ -205,7 +207,7 @@ class Engine:
     def _read(
         self,
         table: Table,
-        tenant: str,
+        tenant: int,
         key: str,
         metadata: tuple[str, ...],
         entity: str | None = None,
@@ -217,13 +219,13 @@ class Engine:
 
     # --- entities -----------------------------------------------------------------------
 
-    def _entity_get(self, body: bytes, tenant: str) -> Response:
+    def _entity_get(self, body: bytes, tenant: int) -> Response:
         request = shapes.fields(shapes.parse(body), _ENTITY, _OPTIONS)
         metadata = shapes.get_options(request)
         table = self.store.table(self.schema(request["entityName"]))
         return self._read(table, tenant, request["key"], metadata, request["entityName"])
 
-    def _entity_set(self, body: bytes, tenant: str) -> Response:
+    def _entity_set(self, body: bytes, tenant: int) -> Response:
         request = shapes.fields(shapes.parse(body), {**_ENTITY, "value": dict}, _OPTIONS)
         options = shapes.set_options(request, extended=True)
         schema = self.schema(request["entityName"])
@@ -233,7 +235,7 @@ class Engine:
         before, after = self.put(table, tenant, request["key"], stored, cells, options)
         return _returned(options, request["key"], before, after, schema.name)
 
-    def _entity_delete(self, body: bytes, tenant: str) -> Response:
+    def _entity_delete(self, body: bytes, tenant: int) -> Response:
         request = shapes.fields(shapes.parse(body), _ENTITY, {})
         table = self.store.table(self.schema(request["entityName"]))
         values.check_key(request["key"])
@@ -244,22 +246,28 @@ class Engine:
         self, schema: EntitySchema, value: dict[str, Any]
     ) -> tuple[bytes, tuple[Any, ...]]:
         """Return what is written for an entity *value*: its JSON and its columns."""
-        stored = values.entity_value(schema, value, self.readings)
-        cells = self.store.table(schema).cells(value)
-        _check_index_sizes(schema, value)
-        return stored, cells
+        stored = self._checker(schema).stored(value)
+        if len(stored) > limits.RANGE_VALUE_MAX_BYTES:  # else no text in it can be too long
+            _check_index_sizes(schema, value)
+        return stored, self.store.table(schema).cells(value)
+
+    def _checker(self, schema: EntitySchema) -> EntityChecker:
+        known = self._checkers.get(schema.name)
+        if known is None or known.schema is not schema:
+            known = self._checkers[schema.name] = EntityChecker(schema, self.readings)
+        return known
 
     # --- queries ------------------------------------------------------------------------
 
-    def _query(self, body: bytes, tenant: str) -> Response:
+    def _query(self, body: bytes, tenant: int) -> Response:
         return _page(*Search(self, tenant).keys(shapes.parse(body)))
 
-    def _entity_query(self, body: bytes, tenant: str) -> Response:
+    def _entity_query(self, body: bytes, tenant: int) -> Response:
         return _page(*Search(self, tenant).entities(shapes.parse(body)))
 
     # --- batches ------------------------------------------------------------------------
 
-    def _batch_get(self, body: bytes, tenant: str) -> Response:
+    def _batch_get(self, body: bytes, tenant: int) -> Response:
         done: list[bytes] = []
         failed: list[dict[str, Any]] = []
         for item in self._items(body, _OPTIONS, {}):
@@ -272,21 +280,21 @@ class Engine:
                 done.append(_row_json(item["key"], row, metadata, item.get("entityName")))
             except Refusal as refusal:
                 failed.append(_failure(item, refusal))
-        return _batch_answer(done, failed)
+        return _batch_answer(b"[%s]" % b",".join(done), failed)
 
-    def _batch_set(self, body: bytes, tenant: str) -> Response:
-        done: list[bytes] = []
+    def _batch_set(self, body: bytes, tenant: int) -> Response:
+        done: list[dict[str, Any]] = []
         failed: list[dict[str, Any]] = []
         writes: list[tuple[Table, str, bytes, tuple[Any, ...], int | None]] = []
         for item in self._items(body, _OPTIONS, {"value": object}):
             try:
                 writes.append(self._batch_write(item))
-                done.append(to_json(_name(item)))
+                done.append(_name(item))
             except Refusal as refusal:
                 failed.append(_failure(item, refusal))
         if writes:
             self._write_all(writes, tenant)
-        return _batch_answer(done, failed)
+        return _batch_answer(to_json(done), failed)
 
     def _batch_write(
         self, item: dict[str, Any]
@@ -309,7 +317,7 @@ class Engine:
     def _write_all(
         self,
         writes: Iterable[tuple[Table, str, bytes, tuple[Any, ...], int | None]],
-        tenant: str,
+        tenant: int,
     ) -> None:
         with self.store.writing() as connection:
             now, gone = self.now(), self.gone()
@@ -325,18 +333,18 @@ class Engine:
             for statement, rows in grouped.items():
                 connection.executemany(statement, rows)
 
-    def _batch_delete(self, body: bytes, tenant: str) -> Response:
-        done: list[bytes] = []
+    def _batch_delete(self, body: bytes, tenant: int) -> Response:
+        done: list[dict[str, Any]] = []
         failed: list[dict[str, Any]] = []
         for item in self._items(body, {}, {}):
             try:
                 table = self._table_of(item)
                 values.check_key(item["key"])
                 self.remove(table, tenant, item["key"])
-                done.append(to_json(_name(item)))
+                done.append(_name(item))
             except Refusal as refusal:
                 failed.append(_failure(item, refusal))
-        return _batch_answer(done, failed)
+        return _batch_answer(to_json(done), failed)
 
     def _table_of(self, item: dict[str, Any]) -> Table:
         if "entityName" not in item:
@@ -344,7 +352,7 @@ class Engine:
         return self.store.table(self.schema(item["entityName"]))
 
     def _items(
-        self, body: bytes, optional: dict[str, type], required: dict[str, type]
+        self, body: bytes, optional: Mapping[str, type], required: Mapping[str, type]
     ) -> list[dict[str, Any]]:
         more = {"entityName": str, **optional}
         items = [
@@ -357,7 +365,7 @@ class Engine:
 
     # --- transactions -------------------------------------------------------------------
 
-    def _transaction(self, body: bytes, tenant: str) -> Response:
+    def _transaction(self, body: bytes, tenant: int) -> Response:
         Transaction(self, shapes.transaction(body)).run(tenant)
         return EMPTY
 
@@ -391,8 +399,8 @@ def _failure(item: dict[str, Any], refusal: Refusal) -> dict[str, Any]:
     return {**_name(item), "error": refusal.body()}
 
 
-def _batch_answer(done: list[bytes], failed: list[dict[str, Any]]) -> Response:
-    body = b'{"successfulKeys":[%s],"failedKeys":%s}' % (b",".join(done), to_json(failed))
+def _batch_answer(done: bytes, failed: list[dict[str, Any]]) -> Response:
+    body = b'{"successfulKeys":%s,"failedKeys":%s}' % (done, to_json(failed))
     return Response(200, body, JSON)
 
 

@@ -41,7 +41,7 @@ Found = tuple[list[tuple[str, Row]], tuple[str, ...], str | None]
 class Search:
     """One query, by one tenant."""
 
-    def __init__(self, engine: Engine, tenant: str) -> None:
+    def __init__(self, engine: Engine, tenant: int) -> None:
         """Search what *engine* stores for *tenant*."""
         self._engine, self._tenant = engine, tenant
 
@@ -180,7 +180,7 @@ class _Walk:
             self._term(f"{self._range} {_COMPARISONS[clause.condition]} ?", *values)
 
     def page(
-        self, tenant: str, gone: int, after: tuple[Any, ...] | None, rows: int
+        self, tenant: int, gone: int, after: tuple[Any, ...] | None, rows: int
     ) -> tuple[str, list[Any]]:
         """Return the statement for up to *rows* rows after a position, and its parameters."""
         terms = ["tenant = ?", *self._terms, "(expires IS NULL OR expires > ?)"]

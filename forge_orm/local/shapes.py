@@ -35,7 +35,7 @@ def fields(
     for name, kind in required.items():
         if name not in body:
             raise bad_request(f"{what}: {name} is required")
-        if type(body[name]) is not kind and kind is not object:
+        if kind is not object and type(body[name]) is not kind:
             raise bad_request(f"{what}: {name} must be of type {_name(kind)}")
     if len(body) > len(required):
         _check_optional(body, required, optional, what)

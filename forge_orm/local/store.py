@@ -24,9 +24,10 @@ _BUSY_SECONDS: Final = 60.0
 _SETUP: Final = """
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
+PRAGMA wal_autocheckpoint = 4000;
 """
 _COLUMNS: Final = (
-    "tenant TEXT, key TEXT, value BLOB, created INTEGER, updated INTEGER, expires INTEGER"
+    "tenant INTEGER, key TEXT, value BLOB, created INTEGER, updated INTEGER, expires INTEGER"
 )
 KEYS: Final = "keys"
 SECRETS: Final = "secrets"
@@ -100,6 +101,10 @@ class Store:
         with self.writing() as connection:
             for table in (self.keys, self.secrets):
                 _create(connection, table)
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS tenants (number INTEGER PRIMARY KEY, name TEXT UNIQUE)"
+            )
+        self._tenants: dict[str, int] = {}
 
     def close(self) -> None:
         """Close every connection."""
@@ -145,6 +150,15 @@ class Store:
                 connection.execute("ROLLBACK")
                 raise
             connection.execute("COMMIT")
+
+    def tenant(self, name: str) -> int:
+        """Return the number of an installation; it is shorter than a name in every index."""
+        if name not in self._tenants:
+            with self.writing() as connection:
+                connection.execute("INSERT OR IGNORE INTO tenants (name) VALUES (?)", (name,))
+                found = connection.execute("SELECT number FROM tenants WHERE name = ?", (name,))
+                self._tenants[name] = int(found.fetchone()[0])
+        return self._tenants[name]
 
     def table(self, schema: EntitySchema) -> Table:
         """Return the table of an entity, made or grown to hold its indexes."""

@@ -32,7 +32,7 @@ class Transaction:
         self._checks = _read(groups, "check", required, {})
         self._refuse_twice()
 
-    def run(self, tenant: str) -> None:
+    def run(self, tenant: int) -> None:
         """Do everything for *tenant*, or raise a `Refusal` and do nothing."""
         engine = self._engine
         writes = [(item, *engine.prepared(item)) for item in self._sets]
@@ -71,7 +71,7 @@ class Transaction:
         return table
 
     def _present(
-        self, connection: sqlite3.Connection, table: Table, tenant: str, key: str
+        self, connection: sqlite3.Connection, table: Table, tenant: int, key: str
     ) -> Row | None:
         found = connection.execute(table.get, (tenant, key)).fetchone()
         return None if found is None else self._engine.present(found)

@@ -46,43 +46,48 @@ def plain_value(value: Any, *, secret: bool = False) -> bytes:
     """Return the JSON of a plain value or secret; refuses null, depth and size."""
     if value is None:
         raise Refusal("BAD_REQUEST", "value must not be null")
-    _check_depth(value, 1)
     return _sized(value)
 
 
-def entity_value(schema: EntitySchema, value: dict[str, Any], readings: Readings) -> bytes:
-    """Return the JSON of an entity value that fits *schema*."""
-    types = schema.attributes
-    absent: list[str] = []
-    for name, item in value.items():
-        if item is None and name in types:
-            if readings.refuse_null:
-                raise _invalid(f"attribute {name} of {schema.name} must not be null")
-            absent.append(name)
-            continue
-        declared = types.get(name)
-        if declared is None:
-            _check_undeclared(schema, name, item, readings)
-        elif not _CHECKS[declared](item):
-            raise Refusal(
-                "INCORRECT_PROPERTY_TYPE",
-                f"property {name} of {schema.name} must be of type {declared}",
-            )
-        elif (
-            declared is AttributeType.STRING
-            and readings.refuse_blank
-            and not item.strip(_JS_SPACE)
-        ):
-            raise _invalid(f"attribute {name} of {schema.name} must not be blank")
-    if absent:
-        value = {name: item for name, item in value.items() if name not in absent}
-    return _sized(value)
+class EntityChecker:
+    """What an entity's values must be, worked out once for its schema."""
 
+    def __init__(self, schema: EntitySchema, readings: Readings) -> None:
+        """Check values against *schema* as *readings* say."""
+        self.schema, self._readings = schema, readings
+        self._checks = {name: _CHECKS[kind] for name, kind in schema.attributes.items()}
 
-def _check_undeclared(schema: EntitySchema, name: str, item: Any, readings: Readings) -> None:
-    if readings.refuse_undeclared:
-        raise _invalid(f"attribute {name} is not declared for {schema.name}")
-    _check_depth(item, 2)
+    def stored(self, value: dict[str, Any]) -> bytes:
+        """Return the JSON of an entity value that is in order."""
+        checks, refuse_blank = self._checks, self._readings.refuse_blank
+        absent: list[str] = []
+        for name, item in value.items():
+            check = checks.get(name)
+            if item is None and check is not None:
+                absent.append(name)
+            elif check is None:
+                self._check_undeclared(name)
+            elif not check(item):
+                raise self._wrong_type(name)
+            elif check is _is_string and refuse_blank and not item.strip(_JS_SPACE):
+                raise _invalid(f"attribute {name} of {self.schema.name} must not be blank")
+        return _sized(self._without(value, absent) if absent else value)
+
+    def _without(self, value: dict[str, Any], absent: list[str]) -> dict[str, Any]:
+        if self._readings.refuse_null:
+            raise _invalid(f"attribute {absent[0]} of {self.schema.name} must not be null")
+        return {name: item for name, item in value.items() if name not in absent}
+
+    def _check_undeclared(self, name: str) -> None:
+        if self._readings.refuse_undeclared:
+            raise _invalid(f"attribute {name} is not declared for {self.schema.name}")
+
+    def _wrong_type(self, name: str) -> Refusal:
+        declared = self.schema.attributes[name]
+        return Refusal(
+            "INCORRECT_PROPERTY_TYPE",
+            f"property {name} of {self.schema.name} must be of type {declared}",
+        )
 
 
 def _invalid(message: str) -> Refusal:
@@ -111,8 +116,7 @@ def _is_boolean(value: Any) -> bool:
     return type(value) is bool
 
 
-def _is_any(value: Any) -> bool:
-    _check_depth(value, 2)
+def _is_any(_: Any) -> bool:
     return True
 
 
@@ -153,6 +157,9 @@ def _check_depth(value: Any, depth: int) -> None:
 
 def _sized(value: Any) -> bytes:
     body = to_json(value)
+    # A cheap look first: few values hold as many brackets as it takes to be too deep.
+    if body.count(b"{") + body.count(b"[") > limits.VALUE_MAX_DEPTH or b"Infinity" in body:
+        _check_depth(value, 1)
     if len(body) > limits.VALUE_MAX_BYTES:
         raise Refusal(
             "MAX_SIZE", f"value is {len(body)} bytes; at most {limits.VALUE_MAX_BYTES}"

@@ -169,6 +169,10 @@ class Origin:
         self._body, self._values = body, values
         self.tracker, self.metadata = tracker, metadata
 
+    def knows(self, key: str) -> bool:
+        """Whether there is a stored form of *key* to compare with."""
+        return self._values is None or key in self._values
+
     def value(self, key: str) -> dict[str, Any]:
         """Return the stored form of one entity, as it was when it was read or saved."""
         if self._values is None:

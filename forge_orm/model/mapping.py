@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
-from pydantic_core import PydanticSerializationError, to_json
+from pydantic_core import PydanticSerializationError, SchemaSerializer, to_json
 
 from .. import limits
 from ..errors import CorruptValue, DeclarationError, InvalidValue, QueryError
@@ -252,6 +252,11 @@ class EntityMapping(Generic[E]):
         body = to_json(stored)
         if len(body) > limits.VALUE_MAX_BYTES:
             raise InvalidValue(self._too_large(stored, key, len(body)))
+        if suspicious(body):
+            try:
+                check_nested(stored)
+            except ValueError as error:
+                raise InvalidValue(f"{self.label} {key!r} cannot be stored: {error}") from None
         return body
 
     def _invalid(
@@ -305,29 +310,29 @@ def _attribute(
     except DeclarationError as error:
         raise DeclarationError(f"{cls.__name__}.{field} cannot be stored: {error}") from None
     codec = storage.codec
-    store = _nested_store(annotation) if codec.type is AttributeType.ANY else codec.stored
+    store = _nested_store(annotation) if codec.type is AttributeType.ANY else codec.storer()
     return AttributeMapping(field, name, codec, storage.optional, store)
 
 
 def _nested_store(annotation: Any) -> Callable[[Any], Any]:
     """Return the function that stores a list, dict or model: pydantic's JSON form."""
-    adapters: list[
-        TypeAdapter[Any]
-    ] = []  # made at first use; forward references are known then
+    made: list[SchemaSerializer] = []  # at first use: forward references are known then
 
     def store(value: Any) -> Any:
-        if not adapters:
-            adapters.append(TypeAdapter(annotation))
+        if not made:
+            made.append(TypeAdapter(annotation).serializer)
         try:
-            dumped = adapters[0].dump_python(
-                value, mode="json", by_alias=True, warnings="error"
-            )
+            return made[0].to_python(value, mode="json", by_alias=True, warnings="error")
         except PydanticSerializationError as error:
             raise ValueError(str(error)) from None
-        check_nested(dumped, depth=2)
-        return dumped
 
     return store
+
+
+def suspicious(body: bytes) -> bool:
+    """Whether JSON may be too deep or hold NaN or infinity: a cheap look before a walk."""
+    brackets = body.count(b"{") + body.count(b"[")
+    return brackets > limits.VALUE_MAX_DEPTH or b"NaN" in body or b"Infinity" in body
 
 
 def check_nested(value: Any, depth: int = 1) -> None:

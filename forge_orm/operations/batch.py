@@ -77,11 +77,6 @@ def failures_of_get(failures: Sequence[ItemFailure]) -> list[ItemFailure]:
     return [failure for failure in failures if not isinstance(failure.error, KeyNotFound)]
 
 
-def set_item_size(item: BatchItem) -> int:
-    """Return how many bytes *item* takes in a body."""
-    return len(_set_item(item)) + 1
-
-
 def _name(item: BatchItem) -> dict[str, Json]:
     if item.entity is None:
         return {"key": item.key}

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from pydantic_core import to_json
-
 from ..expressions import Condition
 from ..query import compile_conditions
 from ..wire import Json, Request
@@ -51,11 +49,6 @@ def transaction(writes: Sequence[Write], checks: Sequence[Check] = ()) -> Operat
     groups = {"set": sets, "delete": deletes, "check": tests}
     raw = {name: b"[%s]" % b",".join(items) for name, items in groups.items() if items}
     return Operation(Request("transaction", json_object({}, **raw), repeatable=False), done)
-
-
-def write_size(write: Write | Check) -> int:
-    """Return how many bytes one item takes in the body."""
-    return 1 + (len(_write(write)) if isinstance(write, Write) else len(to_json(_named(write))))
 
 
 def _write(write: Write) -> bytes:

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from .. import limits
-from ..errors import ItemFailure, SessionError
+from ..errors import ForgeError, ItemFailure, SessionError
 from ..expressions import Condition
 from ..model.entity import Entity
 from ..operations import (
@@ -24,8 +24,6 @@ from ..operations import (
     batch_set,
     transaction,
 )
-from ..operations.batch import set_item_size
-from ..operations.transaction import write_size
 
 T = TypeVar("T")
 
@@ -82,7 +80,7 @@ class PlannedCall:
         """The endpoint, below ``/v1/``."""
         return self.operation.request.operation
 
-    def outcome_for_all(self, error: Any) -> list[ItemFailure]:
+    def failures_for(self, error: ForgeError) -> list[ItemFailure]:
         """Return a failure of every item, where the call failed as a whole."""
         return [ItemFailure(*item.address, error) for item in self.items]
 
@@ -157,29 +155,26 @@ def _one_transaction(items: Sequence[WriteItem], checks: Sequence[Check]) -> Pla
             f"{count} operations do not fit one transaction: the limit is {limit}, so "
             f"{count - limit} too many. Commit in parts, or use atomic='auto'"
         )
-    size = sum(write_size(_write(item)) for item in items) + sum(map(write_size, checks))
-    if size > limits.PAYLOAD_MAX_BYTES:
+    operation = transaction([_write(item) for item in items], checks)
+    if (size := len(operation.request.body)) > limits.PAYLOAD_MAX_BYTES:
         raise SessionError(
             f"{size} bytes do not fit one transaction: the limit is "
             f"{limits.PAYLOAD_MAX_BYTES}. Commit in parts, or use atomic='auto'"
         )
-    operation = transaction([_write(item) for item in items], checks)
     return PlannedCall(tuple(items), tuple(checks), operation)
 
 
 def _transactions(items: Sequence[WriteItem]) -> Iterator[PlannedCall]:
-    for chunk in _chunks(
-        items, limits.TRANSACTION_MAX_ITEMS, lambda it: write_size(_write(it))
-    ):
+    for chunk in _chunks(items, limits.TRANSACTION_MAX_ITEMS, _size):
         yield _one_transaction(chunk, ())
 
 
 def _batches(items: Sequence[WriteItem]) -> Iterator[PlannedCall]:
     sets = [item for item in items if item.value is not None]
     deletes = [item for item in items if item.value is None]
-    for chunk in _chunks(sets, limits.BATCH_MAX_ITEMS, lambda it: set_item_size(_item(it))):
+    for chunk in _chunks(sets, limits.BATCH_MAX_ITEMS, _size):
         yield PlannedCall(tuple(chunk), (), batch_set([_item(item) for item in chunk]))
-    for chunk in _chunks(deletes, limits.BATCH_MAX_ITEMS, lambda it: len(it.name[1]) + 100):
+    for chunk in _chunks(deletes, limits.BATCH_MAX_ITEMS, _size):
         yield PlannedCall(tuple(chunk), (), batch_delete([_item(item) for item in chunk]))
 
 
@@ -196,6 +191,15 @@ def _chunks(items: Iterable[T], most: int, size_of: Callable[[T], int]) -> Itera
         size += added
     if chunk:
         yield chunk
+
+
+def _size(item: WriteItem) -> int:
+    """Return how many bytes an item takes in a body, at most."""
+    return len(item.value or b"") + 6 * len(item.name[1]) + _AROUND + 300 * len(item.conditions)
+
+
+_AROUND = 300
+"""Bytes around a value: field names, entity name, time to live."""
 
 
 def _item(item: WriteItem) -> BatchItem:

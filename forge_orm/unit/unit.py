@@ -62,14 +62,14 @@ class UnitOfWork:
         pending = self._pending.get((cls, key))
         return pending is not None and pending.deleting
 
-    def load_row(self, cls: type[E], body: bytes) -> E:
+    def load_row(self, cls: type[E], body: bytes, *, with_metadata: bool) -> E:
         """Read the answer of a get; raises `CorruptValue`."""
         mapping: EntityMapping[E] = cls.__forge__
         try:
             row = mapping.readers.row(body)
         except ValidationError as error:
             raise mapping.corrupt(error, from_json(body).get("key", "?")) from None
-        return self._load(mapping, [row], body, with_metadata=True)[0]
+        return self._load(mapping, [row], body, with_metadata=with_metadata)[0]
 
     def load_page(
         self, cls: type[E], body: bytes, *, with_metadata: bool
@@ -112,7 +112,7 @@ class UnitOfWork:
     def refreshed(self, entity: Entity, body: bytes) -> None:
         """Give a known entity the values just read; its own changes are dropped."""
         self.forget(entity)
-        fresh = self.load_row(type(entity), body)
+        fresh = self.load_row(type(entity), body, with_metadata=True)
         entity.__setstate__(fresh.__getstate__())
         set_origin(entity, origin_of(fresh))
         self.identity.add(entity)
@@ -184,13 +184,10 @@ class UnitOfWork:
 
     def clear(self) -> None:
         """Forget everything: what was read, what changed, what was pending."""
-        for cls in self.identity.classes():
-            for entity in self.identity.of_class(cls):
-                self.forget(entity)
         self.identity.clear()
         self._pending.clear()
         self._required.clear()
-        self._touched.clear()
+        self._touched = {}  # entities read so far go on reporting to the old one
 
     def plan(self, atomic: Atomic) -> WritePlan:
         """Return what a flush would send; raises `InvalidValue`, `SessionError`."""
@@ -202,6 +199,22 @@ class UnitOfWork:
             else:
                 checks.append(Check(key, cls.__forge__.name, conditions))
         return make_plan(tuple(items.values()), tuple(checks), atomic)
+
+    def sending(self, items: Iterable[WriteItem]) -> None:
+        """Note that *items* are on their way: from here on, an assignment is a new change."""
+        for item in items:
+            entity = item.entity
+            if entity is None or item.stored is None:
+                continue
+            if not self._watches(entity):
+                set_origin(entity, Origin(b"", self._touched, values={}))
+            self._touched.pop(id(entity), None)
+
+    def unconfirmed(self, items: Iterable[WriteItem]) -> None:
+        """Record that *items* were not confirmed: they are still to be written."""
+        for item in items:
+            if item.entity is not None and item.name not in self._pending:
+                self._touched[id(item.entity)] = item.entity
 
     def written(self, item: WriteItem) -> None:
         """Record that the service confirmed *item*."""
@@ -216,13 +229,8 @@ class UnitOfWork:
             return
         assert entity is not None  # noqa: S101 - a set always has its entity
         metadata = None if (origin := origin_of(entity)) is None else origin.metadata
-        set_origin(
-            entity, Origin(b"", self._touched, values={key: item.stored}, metadata=metadata)
-        )
-        if change_of(entity, Origin(values={key: item.stored})) is None:
-            self._touched.pop(id(entity), None)
-        else:  # changed again while the answer was on its way
-            self._touched[id(entity)] = entity
+        values = {key: item.stored}
+        set_origin(entity, Origin(b"", self._touched, values=values, metadata=metadata))
 
     def flushed(self) -> None:
         """Record that a whole flush succeeded: its requirements are met."""
@@ -238,7 +246,7 @@ class UnitOfWork:
         for entity in self._changed():
             name = _name(entity)
             origin = origin_of(entity)
-            if name in self._pending or origin is None:
+            if name in self._pending or origin is None or not origin.knows(name[1]):
                 continue
             if (change := change_of(entity, origin)) is not None:
                 value = type(entity).__forge__.dump(change.stored, name[1])
@@ -250,7 +258,8 @@ class UnitOfWork:
             return WriteItem(name, entity, None, None, (), pending.conditions)
         mapping = name[0].__forge__
         origin = origin_of(entity)
-        change = change_of(entity, origin) if self._watches(entity) and origin else None
+        known = origin is not None and self._watches(entity) and origin.knows(name[1])
+        change = change_of(entity, origin) if known and origin is not None else None
         stored = mapping.stored(entity) if change is None else change.stored
         return WriteItem(
             name,
@@ -280,11 +289,14 @@ def _given(condition: Condition[Any] | None) -> tuple[Condition[Any], ...]:
 def _is_mutated(entity: Entity) -> bool:
     mapping = type(entity).__forge__
     origin = origin_of(entity)
-    return bool(mapping.mutable) and origin is not None and mutated(entity, origin)
+    if not mapping.mutable or origin is None or not origin.knows(str(key_of(entity))):
+        return False
+    return mutated(entity, origin)
 
 
 def _name(entity: Entity) -> Name:
-    return type(entity), entity.key
+    key = key_of(entity)
+    return type(entity), entity.key if key is None else key
 
 
 def _corrupt_row(
