@@ -43,7 +43,9 @@ class AsyncForge:
     ) -> None:
         """Speak to *backend*."""
         self.backend = backend
-        self._sender = backend if retry is None else Retrying(backend, retry)
+        # In this process there is no network between here and the store to try again over.
+        alone = retry is None or getattr(backend, "in_process", False)
+        self._sender = backend if alone else Retrying(backend, retry)
         self._tenant = tenant
 
     def session(self, *, atomic: Atomic = "auto", tenant: Tenant | None = None) -> AsyncSession:

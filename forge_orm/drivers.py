@@ -28,6 +28,8 @@ def run(flow: Flow[T], backend: Backend, tenant: Tenant | None = None) -> T:
 def _send_all(
     requests: RoundTrip, backend: Backend, tenant: Tenant | None
 ) -> tuple[Outcome, ...]:
+    if len(requests) == 1:
+        return (_send(_addressed(requests[0], tenant), backend),)
     return tuple([_send(_addressed(request, tenant), backend) for request in requests])
 
 

@@ -16,7 +16,7 @@ from ..operations.batch import failures_of_get, read_failures
 from ..query import Query, QuerySpec, rows_to_read
 from ..unit import UnitOfWork
 from ..wire import MetadataField
-from .core import Flow, perform, perform_all
+from .core import Flow, answer, perform, perform_all
 
 E = TypeVar("E", bound=Entity)
 
@@ -44,8 +44,10 @@ def get(
     if (known := unit.find(cls, key)) is not None or unit.is_deleting(cls, key):
         return known
     name = cls.__forge__.entity_schema().name
-    key = check_key(key, f"{cls.__name__} key")
-    body = yield from perform(entity_get(name, key, metadata))
+    operation = entity_get(name, check_key(key), metadata)
+    # `perform`, written out: this is the call programs make most.
+    (outcome,) = yield (operation.request,)
+    body = operation.decode(answer(outcome))
     return None if body is None else unit.load_row(cls, body, with_metadata=bool(metadata))
 
 

@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Final, Protocol, Self, TypeAlias
+from typing import ClassVar, Final, Protocol, Self, TypeAlias
 
 from ..errors import ConfigurationError
 from ..schema import EntitySchema, declared
@@ -53,6 +53,9 @@ class LocalBackend:
         ConfigurationError: the file cannot be opened, or the manifest not read.
     """
 
+    in_process: ClassVar[bool] = True
+    """Answers without a network, so that nothing is gained by trying again."""
+
     def __init__(
         self,
         path: str | os.PathLike[str] = ":memory:",
@@ -76,7 +79,8 @@ class LocalBackend:
 
     def send(self, request: Request, /) -> Response:
         """Answer one request."""
-        return self.engine.handle(request.operation, request.body, _name_of(request.tenant))
+        operation, body, _, tenant = request
+        return self.engine.handle(operation, body, _name_of(tenant))
 
     async def asend(self, request: Request, /) -> Response:
         """Answer one request; a file is read and written in a thread."""

@@ -104,8 +104,8 @@ class Engine:
 
     def row(self, table: Table, tenant: int, key: str) -> Row | None:
         """Return what is stored under *key* and not gone."""
-        rows = self.store.read(table.get, (tenant, key))
-        return self.present(rows[0]) if rows else None
+        found = self.store.read_one(table.get, (tenant, key))
+        return None if found is None else self.present(found)
 
     def present(self, found: tuple[Any, ...]) -> Row | None:
         """Return *found* as a row, unless it is gone."""
@@ -408,7 +408,7 @@ def _row_json(
     key: str, row: Row, metadata: tuple[str, ...], entity: str | None = None
 ) -> bytes:
     """Return a row as JSON; the stored value is spliced in as it is."""
-    named = b"" if entity is None else b',"entityName":%s' % to_json(entity)
+    named = b"" if entity is None else b',"entityName":"%s"' % entity.encode()
     told = _metadata(row, metadata) if metadata else b""
     return b'{"key":%s,"value":%s%s%s}' % (to_json(key), row.value, named, told)
 

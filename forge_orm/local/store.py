@@ -133,6 +133,13 @@ class Store:
         with self._lock:
             return self.connection.execute(sql, parameters).fetchall()
 
+    def read_one(self, sql: str, parameters: Sequence[Any]) -> Any:
+        """Run a query for one row; None if there is none."""
+        if self._shared is None:
+            return self.connection.execute(sql, parameters).fetchone()
+        with self._lock:
+            return self.connection.execute(sql, parameters).fetchone()
+
     @contextmanager
     def writing(self) -> Generator[sqlite3.Connection]:
         """Hold the write transaction: committed at the end, rolled back by an exception.

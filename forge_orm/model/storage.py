@@ -95,11 +95,13 @@ class Readers:
             "updatedAt": NotRequired[int],
             "expireTime": NotRequired[str],
         }
+        bare_row = _typed_dict("bare_row", fields_of_row)
         row = _typed_dict("row", with_metadata)
         failure = _typed_dict("failure", {"key": str, "error": dict[str, Any]})
-        self.row = _reader(row)
-        # Most pages carry no metadata; looking for it in every row costs a twentieth.
-        self.page = _reader(_page_of(_typed_dict("bare_row", fields_of_row)))
+        # Most answers carry no metadata; looking for it in every row costs a twentieth.
+        self.row = _reader(bare_row)
+        self.row_with_metadata = _reader(row)
+        self.page = _reader(_page_of(bare_row))
         self.page_with_metadata = _reader(_page_of(row))
         self.batch = _reader(
             _typed_dict(

@@ -123,7 +123,7 @@ def checked(response: Response) -> Response:
 
 def found(response: Response) -> Response | None:
     """Return a successful *response*, or None where the key does not exist."""
-    if response.ok:
+    if response.status == 200 or response.ok:
         return response
     error = error_from(response)
     if isinstance(error, KeyNotFound):

@@ -32,7 +32,9 @@ def entity_get(
     entity: str, key: str, metadata: Iterable[MetadataField] = ()
 ) -> Operation[bytes | None]:
     """``/entity/get``: the row of *key* as JSON, or None if there is none."""
-    members: dict[str, Json] = {"entityName": entity, "key": key, **metadata_options(metadata)}
+    members: dict[str, Json] = {"entityName": entity, "key": key}
+    if metadata:
+        members |= metadata_options(metadata)
     return Operation(Request("entity/get", to_json(members)), _body_if_found)
 
 

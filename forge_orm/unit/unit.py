@@ -52,8 +52,7 @@ class UnitOfWork:
 
     def find(self, cls: type[E], key: str) -> E | None:
         """Return the entity known under *key*, unless it is about to be deleted."""
-        pending = self._pending.get((cls, key))
-        if pending is not None and pending.deleting:
+        if self._pending and self.is_deleting(cls, key):
             return None
         return cast("E | None", self.identity.find(cls, key))
 
@@ -65,8 +64,9 @@ class UnitOfWork:
     def load_row(self, cls: type[E], body: bytes, *, with_metadata: bool) -> E:
         """Read the answer of a get; raises `CorruptValue`."""
         mapping: EntityMapping[E] = cls.__forge__
+        readers = mapping.readers
         try:
-            row = mapping.readers.row(body)
+            row = (readers.row_with_metadata if with_metadata else readers.row)(body)
         except ValidationError as error:
             raise mapping.corrupt(error, from_json(body).get("key", "?")) from None
         return self._load(mapping, [row], body, with_metadata=with_metadata)[0]
