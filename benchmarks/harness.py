@@ -54,7 +54,6 @@ def _report(
         low, ratios[name], high = statistics.quantiles(pairs, n=4)
         goal = f"   goal: {goals[name]}" if name in goals else ""
         micros = statistics.median(measured) * 1e6
-        print(
-            f"  {name:44} {ratios[name]:6.2f} x  [{low:.2f}..{high:.2f}]  {micros:9.1f} us{goal}"
-        )
+        spread = f"[{low:.2f}..{high:.2f}]"
+        print(f"  {name:44} {ratios[name]:6.2f} x  {spread}  {micros:9.1f} us{goal}")
     return ratios

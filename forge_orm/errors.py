@@ -11,7 +11,7 @@ ForgeError
 ├── PartialRead              some keys of a batch get could not be read
 ├── TransportError           no answer came back
 │   ├── NotSent              the request did not reach the service     (retryable)
-│   └── AnswerLost           it may have; what it did is unknown       (retryable if repeatable)
+│   └── AnswerLost           it may have; its effect is unknown   (retryable if repeatable)
 └── ServiceError             the service answered, and the answer is an error
     ├── InvalidRequest       the request breaks a rule of the service
     │   ├── InvalidKey
@@ -89,6 +89,9 @@ class AnswerLost(TransportError):
     retryable = True
 
 
+_by_code: dict[str, type[ServiceError]] = {}
+
+
 class ServiceError(ForgeError):
     """The service answered, and the answer is an error.
 
@@ -101,12 +104,10 @@ class ServiceError(ForgeError):
     """
 
     codes: ClassVar[tuple[str, ...]] = ()
-    _by_code: ClassVar[dict[str, type[ServiceError]]] = {}
 
     def __init_subclass__(cls) -> None:
         """Register the class under each of the service's codes it stands for."""
-        for code in cls.__dict__.get("codes", ()):
-            ServiceError._by_code[code] = cls
+        _by_code.update(dict.fromkeys(cls.codes if "codes" in vars(cls) else (), cls))
 
     def __init__(
         self,
@@ -278,7 +279,7 @@ def service_error(
 ) -> ServiceError:
     """Build the most specific error known: by code, else by status."""
     by_status = ServiceFault if status >= 500 else _BY_STATUS.get(status, ServiceError)
-    cls = ServiceError._by_code.get(code, by_status)  # pyright: ignore[reportPrivateUsage]
+    cls = _by_code.get(code, by_status)
     return cls(code, message, status=status, context=context, trace_id=trace_id)
 
 

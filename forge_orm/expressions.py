@@ -1,7 +1,7 @@
 """Conditions as values, in the service's own vocabulary, and the operands that make them.
 
 ``Task.due < now`` is an `Expr` meeting an operator: its result is a `KeyCondition`, plain
-data that can be compared, printed, stored and sent. Nothing here performs I/O.
+data that can be compared, printed, stored and sent. Nothing here performs I/Owner.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .schema import AttributeType
 from .wire import Scalar
 
 O_contra = TypeVar("O_contra", contravariant=True)
-O = TypeVar("O")
+Owner = TypeVar("Owner")
 T = TypeVar("T")
 
 
@@ -64,15 +64,15 @@ class Condition(Generic[O_contra]):
 
     __slots__ = ()
 
-    def __and__(self: Condition[O], other: Condition[O]) -> Condition[O]:
+    def __and__(self: Condition[Owner], other: Condition[Owner]) -> Condition[Owner]:
         """Both hold."""
         return AllOf((*_parts(AllOf, self), *_parts(AllOf, other)))
 
-    def __or__(self: Condition[O], other: Condition[O]) -> Condition[O]:
+    def __or__(self: Condition[Owner], other: Condition[Owner]) -> Condition[Owner]:
         """At least one holds."""
         return AnyOf((*_parts(AnyOf, self), *_parts(AnyOf, other)))
 
-    def __invert__(self: Condition[O]) -> Condition[O]:
+    def __invert__(self: Condition[Owner]) -> Condition[Owner]:
         """The opposite holds; still false of an entity that lacks the attribute."""
         return _negated(self)
 
@@ -85,7 +85,7 @@ class Condition(Generic[O_contra]):
         )
 
 
-def _parts(kind: type[AllOf[Any] | AnyOf[Any]], condition: Condition[O]) -> tuple[Any, ...]:
+def _parts(kind: type[AllOf[Any] | AnyOf[Any]], condition: Condition[Owner]) -> tuple[Any, ...]:
     return condition.conditions if isinstance(condition, kind) else (condition,)
 
 
@@ -143,7 +143,7 @@ class AnyOf(Condition[O_contra]):
         return " | ".join(f"({condition!r})" for condition in self.conditions)
 
 
-def _negated(condition: Condition[O]) -> Condition[O]:
+def _negated(condition: Condition[Owner]) -> Condition[Owner]:
     match condition:
         case AllOf(conditions):
             return AnyOf(tuple(_negated(part) for part in conditions))
@@ -159,11 +159,10 @@ def _negated(condition: Condition[O]) -> Condition[O]:
 
 
 def _rewritten(
-    comparison: Comparison[O], operator: Operator, values: tuple[Scalar, ...]
-) -> Comparison[O]:
-    # Not Comparison[O](…): a parametrised frozen dataclass with slots cannot be called.
-    kind: type[Comparison[Any]] = Comparison if operator in NEGATIVE else KeyCondition
-    return kind(comparison.attribute, operator, values, comparison.optional, comparison.owner)
+    comparison: Comparison[Owner], operator: Operator, values: tuple[Scalar, ...]
+) -> Comparison[Owner]:
+    terms = comparison.attribute, operator, values, comparison.optional, comparison.owner
+    return Comparison(*terms) if operator in NEGATIVE else KeyCondition(*terms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,12 +195,12 @@ class Operand:
     textual: bool = False
 
 
-class Expr(Generic[O, T]):
+class Expr(Generic[Owner, T]):
     """An attribute named on its class, waiting for an operator: ``Task.priority``."""
 
     __slots__ = ("_operand", "_owner", "label")
 
-    def __init__(self, owner: type[O], label: str, operand: Operand) -> None:
+    def __init__(self, owner: type[Owner], label: str, operand: Operand) -> None:
         """Name the attribute *label* of *owner*."""
         self._owner, self.label, self._operand = owner, label, operand
 
@@ -218,70 +217,74 @@ class Expr(Generic[O, T]):
         """Hash by what is named."""
         return hash((self._owner, self.label))
 
-    def __eq__(self, other: T) -> KeyCondition[O]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+    def __eq__(self, other: T) -> KeyCondition[Owner]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
         """Equal to *other*; with None, that the attribute is missing."""
         if other is None:
             return self._presence(Operator.NOT_EXISTS)
         return self._compare(Operator.EQUAL_TO, other)
 
-    def __ne__(self, other: T) -> Condition[O]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+    def __ne__(self, other: T) -> Condition[Owner]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
         """Present and not equal to *other*; with None, that the attribute exists."""
         if other is None:
             return self._presence(Operator.EXISTS)
         return self._plain(Operator.NOT_EQUAL_TO, other)
 
-    def __lt__(self, other: T) -> KeyCondition[O]:
+    def __lt__(self, other: T) -> KeyCondition[Owner]:
         """Before *other*."""
         return self._ordered(Operator.LESS_THAN, other)
 
-    def __le__(self, other: T) -> KeyCondition[O]:
+    def __le__(self, other: T) -> KeyCondition[Owner]:
         """Before or equal to *other*."""
         return self._ordered(Operator.LESS_THAN_EQUAL_TO, other)
 
-    def __gt__(self, other: T) -> KeyCondition[O]:
+    def __gt__(self, other: T) -> KeyCondition[Owner]:
         """After *other*."""
         return self._ordered(Operator.GREATER_THAN, other)
 
-    def __ge__(self, other: T) -> KeyCondition[O]:
+    def __ge__(self, other: T) -> KeyCondition[Owner]:
         """After or equal to *other*."""
         return self._ordered(Operator.GREATER_THAN_EQUAL_TO, other)
 
-    def between(self, low: T, high: T) -> KeyCondition[O]:
+    def between(self, low: T, high: T) -> KeyCondition[Owner]:
         """From *low* to *high*, both included."""
         return self._ordered(Operator.BETWEEN, low, high)
 
-    def startswith(self: Expr[O, str] | Expr[O, str | None], prefix: str) -> KeyCondition[O]:
+    def startswith(
+        self: Expr[Owner, str] | Expr[Owner, str | None], prefix: str
+    ) -> KeyCondition[Owner]:
         """Begin with *prefix*, letter by letter."""
         self._needs_text("startswith()")
         return self._compare(Operator.BEGINS_WITH, prefix)
 
-    def contains(self: Expr[O, str] | Expr[O, str | None], part: str) -> Condition[O]:
+    def contains(
+        self: Expr[Owner, str] | Expr[Owner, str | None], part: str
+    ) -> Condition[Owner]:
         """Hold *part* somewhere, letter by letter."""
         self._needs_text("contains()")
         return self._plain(Operator.CONTAINS, part)
 
-    def in_(self, values: Iterable[T]) -> Condition[O]:
+    def in_(self, values: Iterable[T]) -> Condition[Owner]:
         """Equal to one of *values*: sent as one ``EQUAL_TO`` for each, joined by or."""
-        found: tuple[Condition[O], ...] = tuple(self == value for value in values)
+        found: tuple[Condition[Owner], ...] = tuple(self == value for value in values)
         if not found:
             raise QueryError(
                 f"{self!r}.in_() of no values matches nothing; leave the query out"
             )
         return found[0] if len(found) == 1 else AnyOf(found)
 
-    def exists(self) -> Condition[O]:
+    def exists(self) -> Condition[Owner]:
         """Be present."""
         return self._presence(Operator.EXISTS)
 
-    def missing(self) -> Condition[O]:
+    def missing(self) -> Condition[Owner]:
         """Be absent: ``None`` is stored as absence."""
         return self._presence(Operator.NOT_EXISTS)
 
-    def asc(self) -> Order[O]:
+    def asc(self) -> Order[Owner]:
         """Ascending by this attribute."""
         return Order(self.name, descending=False, owner=self._owner)
 
-    def desc(self) -> Order[O]:
+    def desc(self) -> Order[Owner]:
         """Descending by this attribute."""
         return Order(self.name, descending=True, owner=self._owner)
 
@@ -297,10 +300,10 @@ class Expr(Generic[O, T]):
         """Refuse ``if Task.done`` and ``not Task.done``."""
         raise TypeError(f"{self!r} has no truth value; write {self!r} == True, for example")
 
-    def _compare(self, operator: Operator, *values: Any) -> KeyCondition[O]:
+    def _compare(self, operator: Operator, *values: Any) -> KeyCondition[Owner]:
         return KeyCondition(*self._terms(operator, values))
 
-    def _plain(self, operator: Operator, *values: Any) -> Comparison[O]:
+    def _plain(self, operator: Operator, *values: Any) -> Comparison[Owner]:
         return Comparison(*self._terms(operator, values))
 
     def _terms(self, operator: Operator, values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -313,7 +316,7 @@ class Expr(Generic[O, T]):
         encoded = tuple(operand.encode(value) for value in values)
         return operand.name, operator, encoded, operand.optional, self._owner
 
-    def _ordered(self, operator: Operator, *values: Any) -> KeyCondition[O]:
+    def _ordered(self, operator: Operator, *values: Any) -> KeyCondition[Owner]:
         if self._operand.type is AttributeType.BOOLEAN or not self._operand.ordered:
             raise QueryError(
                 f"{self!r} cannot be compared with {operator}: its stored form has no order "
@@ -321,7 +324,7 @@ class Expr(Generic[O, T]):
             )
         return self._compare(operator, *values)
 
-    def _presence(self, operator: Operator) -> KeyCondition[O]:
+    def _presence(self, operator: Operator) -> KeyCondition[Owner]:
         return KeyCondition(*self._terms(operator, ()))
 
     def _needs_text(self, method: str) -> None:

@@ -39,7 +39,7 @@ class Kvs(Generic[T]):
         return Kvs(self._channel, self._space.below(prefix, adapter, ttl))
 
     def get(self, key: str) -> T | None:
-        """Return the value of *key*, or None (``/get``). Raises `InvalidValue` for a bad key."""
+        """Return the value of *key*, or None (``/get``); raises `InvalidValue`."""
         stored = self._channel.run(self._space.get(key))
         return None if stored is None else stored.value
 
@@ -129,7 +129,7 @@ class AsyncKvs(Generic[T]):
         return AsyncKvs(self._channel, self._space.below(prefix, adapter, ttl))
 
     async def get(self, key: str) -> T | None:
-        """Return the value of *key*, or None (``/get``). Raises `InvalidValue` for a bad key."""
+        """Return the value of *key*, or None (``/get``); raises `InvalidValue`."""
         stored = await self._channel.run(self._space.get(key))
         return None if stored is None else stored.value
 

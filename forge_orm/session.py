@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar
 
 from pydantic import SecretStr
 
-from .backends.retry import RetryPolicy, Retrying
+from .backends.retry import Retrying, RetryPolicy
 from .drivers import Channel
 from .errors import SessionError
 from .expressions import Condition

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from pydantic import Secret, SecretStr, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, to_json
@@ -178,9 +178,9 @@ def _plain(value: Any, secret: bool) -> Any:
     if isinstance(value, Secret | SecretStr):
         if not secret:
             raise ValueError("it holds a secret, and plain keys are readable; use secrets")
-        return value.get_secret_value()
+        return cast("Secret[Any]", value).get_secret_value()
     if isinstance(value, dict):
-        members: dict[Any, Any] = value
+        members = cast("dict[Any, Any]", value)
         return {name: _plain(part, secret) for name, part in members.items()}
     if isinstance(value, list | tuple | set | frozenset):
         parts: list[Any] = [*value]

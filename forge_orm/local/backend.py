@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import ClassVar, Final, Protocol, Self, TypeAlias
+from typing import ClassVar, Final, Protocol, Self, TypeAlias, runtime_checkable
 
 from ..errors import ConfigurationError
 from ..schema import EntitySchema, declared
@@ -20,6 +20,7 @@ DEFAULT_TENANT: Final = "local"
 """Whose data it is where nobody says: one installation is all most programs need."""
 
 
+@runtime_checkable
 class SchemaSource(Protocol):
     """**Protocol:** knows schemas now, and may know more later; a registry is one."""
 
@@ -124,10 +125,10 @@ class LocalBackend:
         return self._known.get(name)
 
     def _opened_vault(self) -> Vault:
-        if self._vault is None:
-            with self._vault_lock:
-                self._vault = self._vault or open_vault(self._store.path, self._secret_key)
-        return self._vault
+        with self._vault_lock:
+            if self._vault is None:
+                self._vault = open_vault(self._store.path, self._secret_key)
+            return self._vault
 
 
 def _name_of(tenant: Tenant | None) -> str:
@@ -144,9 +145,9 @@ def _source(
         return lambda: found
     if schemas is None:
         return declared
+    if isinstance(schemas, SchemaSource):
+        return schemas.schemas
     if callable(schemas):
         return schemas
-    if hasattr(schemas, "schemas"):
-        return schemas.schemas
     listed = tuple(schemas)
     return lambda: listed

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from .. import limits
 from ..schema import AttributeType, EntitySchema, IndexSchema
@@ -12,24 +13,29 @@ from .readings import Readings
 from .refusal import Refusal, bad_request
 from .values import fits
 
-Test = Callable[[dict[str, Any]], bool]
 
-_ORDERED: Final = {
-    "LESS_THAN": lambda ours, theirs: ours < theirs,
-    "LESS_THAN_EQUAL_TO": lambda ours, theirs: ours <= theirs,
-    "GREATER_THAN": lambda ours, theirs: ours > theirs,
-    "GREATER_THAN_EQUAL_TO": lambda ours, theirs: ours >= theirs,
+def _begins_with(ours: str, theirs: str) -> bool:
+    return ours.startswith(theirs)
+
+
+def _lacks(ours: str, theirs: str) -> bool:
+    return theirs not in ours
+
+
+_Pairs: TypeAlias = Mapping[str, Callable[[Any, Any], bool]]
+_ORDERED: Final[_Pairs] = {
+    "LESS_THAN": operator.lt,
+    "LESS_THAN_EQUAL_TO": operator.le,
+    "GREATER_THAN": operator.gt,
+    "GREATER_THAN_EQUAL_TO": operator.ge,
 }
-_EQUALITY: Final = {
-    "EQUAL_TO": lambda ours, theirs: ours == theirs,
-    "NOT_EQUAL_TO": lambda ours, theirs: ours != theirs,
+_EQUALITY: Final[_Pairs] = {"EQUAL_TO": operator.eq, "NOT_EQUAL_TO": operator.ne}
+_TEXTUAL: Final[_Pairs] = {
+    "BEGINS_WITH": _begins_with,
+    "CONTAINS": operator.contains,
+    "NOT_CONTAINS": _lacks,
 }
-_TEXTUAL: Final = {
-    "BEGINS_WITH": lambda ours, theirs: ours.startswith(theirs),
-    "CONTAINS": lambda ours, theirs: theirs in ours,
-    "NOT_CONTAINS": lambda ours, theirs: theirs not in ours,
-}
-_PAIRS: Final[dict[str, Callable[[Any, Any], bool]]] = {**_ORDERED, **_EQUALITY, **_TEXTUAL}
+_PAIRS: Final[_Pairs] = {**_ORDERED, **_EQUALITY, **_TEXTUAL}
 _PRESENCE: Final = ("EXISTS", "NOT_EXISTS")
 _FILTERS: Final = (*_PAIRS, "BETWEEN", *_PRESENCE)
 RANGES: Final = (*_ORDERED, "EQUAL_TO", "BETWEEN", "BEGINS_WITH")
@@ -72,11 +78,11 @@ def read_conditions(raw: Any, schema: EntitySchema) -> Conditions:
     groups = shapes.fields(raw, {}, {"and": list, "or": list}, "filters")
     if len(groups) > 1:
         raise Refusal("INVALID_FILTER_OPERATORS_COMBINATION", "and and or cannot be combined")
-    for operator, clauses in groups.items():
+    for joined, clauses in groups.items():
         if clauses:
             _check_count(len(clauses))
             read = tuple(_clause(clause, schema) for clause in clauses)
-            return Conditions(read, operator == "or")
+            return Conditions(read, joined == "or")
     raise Refusal("EMPTY_FILTER_OPERATOR", "and, or must hold at least one condition")
 
 

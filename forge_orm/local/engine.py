@@ -6,9 +6,9 @@ that makes the requests.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from pydantic_core import to_json
 
@@ -310,9 +310,9 @@ class Engine:
             return self.store.keys, key, values.plain_value(value), ()
         schema = self.schema(item["entityName"])
         values.check_key(key)
-        if type(value) is not dict:
+        if not isinstance(value, dict):
             raise bad_request("the value of an entity must be an object")
-        return self.store.table(schema), key, *self.entity_row(schema, value)
+        return self.store.table(schema), key, *self.entity_row(schema, cast("Any", value))
 
     def _write_all(
         self,
@@ -352,13 +352,11 @@ class Engine:
         return self.store.table(self.schema(item["entityName"]))
 
     def _items(
-        self, body: bytes, optional: Mapping[str, type], required: Mapping[str, type]
+        self, body: bytes, optional: shapes.Shape, required: shapes.Shape
     ) -> list[dict[str, Any]]:
-        more = {"entityName": str, **optional}
-        items = [
-            shapes.fields(item, {**_KEY, **required}, more, "item")
-            for item in shapes.batch(body)
-        ]
+        more: shapes.Shape = {"entityName": str, **optional}
+        needed: shapes.Shape = {**_KEY, **required}
+        items = [shapes.fields(item, needed, more, "item") for item in shapes.batch(body)]
         if len({(item.get("entityName"), item["key"]) for item in items}) < len(items):
             raise Refusal("KEY_DUPLICATION_ERROR", "a key occurs twice in the batch")
         return items

@@ -9,7 +9,7 @@ from pydantic_core import to_json
 from ..wire import Response
 
 
-class Refusal(Exception):  # noqa: N818 - an answer, not an error of this program
+class Refusal(Exception):
     """The service's ``{code, message}`` with its HTTP status; never leaves the engine."""
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:

@@ -192,7 +192,7 @@ class _Walk:
         direction = "DESC" if self._descending else "ASC"
         by_range = "" if self._range == "key" else f"{self._range} {direction}, "
         sql = (
-            f"SELECT key, value, created, updated, expires, {self._range} "  # noqa: S608
+            f"SELECT key, value, created, updated, expires, {self._range} "
             f"FROM {self._table.quoted} WHERE {' AND '.join(terms)} "
             f"ORDER BY {by_range}key {direction} LIMIT ?"
         )

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias, cast
 
 from pydantic_core import from_json
 
 from .. import limits
 from .refusal import Refusal, bad_request
 
+Shape: TypeAlias = Mapping[str, type[Any]]
+"""Field names and the JSON types they must have; ``object`` is any."""
+
 _METADATA: Final = {
     "CREATED_AT": "createdAt",
     "UPDATED_AT": "updatedAt",
     "EXPIRE_TIME": "expireTime",
 }
+_FIELDS: Final = tuple(_METADATA)  # `in` on a tuple takes what cannot be hashed
 _SECONDS: Final = {"SECONDS": 1, "MINUTES": 60, "HOURS": 3600, "DAYS": 86400}
 
 
@@ -26,25 +30,22 @@ def parse(body: bytes) -> Any:
         raise bad_request(f"the body is not JSON: {error}") from None
 
 
-def fields(
-    body: Any, required: Mapping[str, type], optional: Mapping[str, type], what: str = "body"
-) -> dict[str, Any]:
+def fields(body: Any, required: Shape, optional: Shape, what: str = "body") -> dict[str, Any]:
     """Return *body* as an object that has these fields, of these types, and no others."""
-    if type(body) is not dict:
+    if not isinstance(body, dict):
         raise bad_request(f"{what} must be an object")
+    named = cast("dict[str, Any]", body)
     for name, kind in required.items():
-        if name not in body:
+        if name not in named:
             raise bad_request(f"{what}: {name} is required")
-        if kind is not object and type(body[name]) is not kind:
+        if kind is not object and type(named[name]) is not kind:
             raise bad_request(f"{what}: {name} must be of type {_name(kind)}")
-    if len(body) > len(required):
-        _check_optional(body, required, optional, what)
-    return body
+    if len(named) > len(required):
+        _check_optional(named, required, optional, what)
+    return named
 
 
-def _check_optional(
-    body: dict[str, Any], required: Mapping[str, type], optional: Mapping[str, type], what: str
-) -> None:
+def _check_optional(body: dict[str, Any], required: Shape, optional: Shape, what: str) -> None:
     for name, value in body.items():
         if name in required:
             continue
@@ -54,7 +55,7 @@ def _check_optional(
             raise bad_request(f"{what}: {name} must be of type {_name(optional[name])}")
 
 
-def _name(kind: type) -> str:
+def _name(kind: type[Any]) -> str:
     return {str: "string", dict: "object", list: "array", int: "integer"}.get(kind, "any")
 
 
@@ -62,8 +63,8 @@ def metadata_fields(options: Any, name: str = "metadataFields") -> tuple[str, ..
     """Return the response fields asked for by ``options.metadataFields``."""
     if not options or name not in options:
         return ()
-    asked = options[name]
-    if type(asked) is not list or not all(field in _METADATA for field in asked):
+    asked = cast("list[str]", options[name])
+    if not isinstance(options[name], list) or not all(field in _FIELDS for field in asked):
         raise bad_request(f"{name} must be a list of {', '.join(_METADATA)}")
     return tuple(dict.fromkeys(_METADATA[field] for field in asked))
 
@@ -118,9 +119,9 @@ def _one_of(options: dict[str, Any], name: str, allowed: tuple[str, ...]) -> str
 def _ttl(options: dict[str, Any]) -> int | None:
     if "ttl" not in options:
         return None
-    ttl = options["ttl"]
-    if type(ttl) is not dict or set(ttl) != {"value", "unit"} or ttl["unit"] not in _SECONDS:
-        raise bad_request("ttl must be {value, unit}, unit one of " + ", ".join(_SECONDS))
+    ttl = fields(options["ttl"], {"value": object, "unit": str}, {}, "ttl")
+    if ttl["unit"] not in _SECONDS:
+        raise bad_request("ttl: unit must be one of " + ", ".join(_SECONDS))
     value = ttl["value"]
     if type(value) is not int or value < 1:
         raise Refusal("INVALID_TTL", "ttl value must be a positive integer")
@@ -134,8 +135,9 @@ def batch(body: bytes) -> list[Any]:
     """Return the items of a batch: 1 to 25, in at most 4 MB."""
     _check_payload(body)
     items = parse(body)
-    if type(items) is not list or not items:
+    if not isinstance(items, list) or not items:
         raise bad_request("the body must be an array of at least one item")
+    items = cast("list[Any]", items)
     if len(items) > limits.BATCH_MAX_ITEMS:
         raise Refusal(
             "TOO_MANY_BATCH_ENTITIES", f"{len(items)} items; at most {limits.BATCH_MAX_ITEMS}"

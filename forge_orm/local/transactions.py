@@ -78,7 +78,7 @@ class Transaction:
 
     def _test(self, row: Row | None, conditions: Conditions) -> None:
         readings = self._engine.readings
-        item = {} if row is None else from_json(row.value)
+        item: dict[str, Any] = {} if row is None else from_json(row.value)
         fails = row is None and readings.absent_item_fails
         if fails or not conditions.hold(item, readings):
             raise Refusal(
@@ -97,8 +97,8 @@ class Transaction:
 def _read(
     groups: dict[str, list[Any]],
     name: str,
-    required: dict[str, type],
-    optional: dict[str, type],
+    required: shapes.Shape,
+    optional: shapes.Shape,
 ) -> list[dict[str, Any]]:
     items = groups.get(name, [])
     return [shapes.fields(item, required, optional, f"{name} item") for item in items]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from pydantic_core import to_json
 
@@ -42,7 +42,7 @@ def check_entity_name(name: str) -> None:
         raise Refusal("INVALID_ENTITY_TYPE", f"entityName {name!r} holds an invalid character")
 
 
-def plain_value(value: Any, *, secret: bool = False) -> bytes:
+def plain_value(value: Any) -> bytes:
     """Return the JSON of a plain value or secret; refuses null, depth and size."""
     if value is None:
         raise Refusal("BAD_REQUEST", "value must not be null")
@@ -69,7 +69,7 @@ class EntityChecker:
                 self._check_undeclared(name)
             elif not check(item):
                 raise self._wrong_type(name)
-            elif check is _is_string and refuse_blank and not item.strip(_JS_SPACE):
+            elif check is _is_string and refuse_blank and not str(item).strip(_JS_SPACE):
                 raise _invalid(f"attribute {name} of {self.schema.name} must not be blank")
         return _sized(self._without(value, absent) if absent else value)
 
@@ -105,11 +105,10 @@ def _is_integer(value: Any) -> bool:
 
 
 def _is_float(value: Any) -> bool:
-    if type(value) not in (int, float):
+    if type(value) is not int and type(value) is not float:
         return False
-    return value == 0 or (
-        limits.FLOAT_MIN_MAGNITUDE <= abs(value) <= limits.FLOAT_MAX_MAGNITUDE
-    )
+    low, high = limits.FLOAT_MIN_MAGNITUDE, limits.FLOAT_MAX_MAGNITUDE
+    return value == 0 or low <= abs(value) <= high
 
 
 def _is_boolean(value: Any) -> bool:
@@ -142,16 +141,16 @@ def column(value: Any) -> Any:
 
 
 def _check_depth(value: Any, depth: int) -> None:
-    kind = type(value)
-    if kind is float and not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         raise Refusal("BAD_REQUEST", "a number is out of range")
-    if kind is not dict and kind is not list:
+    if not isinstance(value, dict | list):
         return
+    nested = cast("dict[str, Any] | list[Any]", value)
     if depth > limits.VALUE_MAX_DEPTH:
         raise Refusal(
             "MAX_DEPTH", f"value is nested deeper than {limits.VALUE_MAX_DEPTH} levels"
         )
-    for part in value.values() if kind is dict else value:
+    for part in nested.values() if isinstance(nested, dict) else nested:
         _check_depth(part, depth + 1)
 
 

@@ -43,7 +43,7 @@ def open_vault(database: str, given: bytes | str | None) -> Vault:
         from cryptography.fernet import Fernet, InvalidToken
     except ImportError:
         raise ConfigurationError(
-            f"{database}: secrets in a file are encrypted, which needs the cryptography package: "
+            f"{database}: secrets in a file are encrypted, which needs cryptography: "
             "pip install 'forge-orm[local]'. A store in memory needs nothing"
         ) from None
     key = (

@@ -17,7 +17,7 @@ from typing_extensions import TypedDict, Unpack
 from ..expressions import Expr
 
 T = TypeVar("T")
-O = TypeVar("O")
+Owner = TypeVar("Owner")
 
 
 class AttrOptions(TypedDict, total=False):
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
         """A stored attribute: an `Expr` on the class, a value of type *T* on an entity."""
 
         @overload
-        def __get__(self, instance: None, owner: type[O]) -> Expr[O, T]: ...
+        def __get__(self, instance: None, owner: type[Owner]) -> Expr[Owner, T]: ...
         @overload
         def __get__(self, instance: BaseModel, owner: type[Any]) -> T: ...
         def __get__(self, instance: Any, owner: Any) -> Any: ...

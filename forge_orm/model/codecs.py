@@ -38,7 +38,6 @@ from ..errors import DeclarationError, InvalidValue
 from ..schema import AttributeType
 from ..wire import Scalar
 
-
 PythonType: TypeAlias = type[Any]
 
 
@@ -351,10 +350,8 @@ def _codec_of_union(arms: Sequence[Any]) -> Codec:
     codecs = [_codec_for(*_strip(arm)[:2]) for arm in arms]
     kinds = {codec.type for codec in codecs}
     plain = all(codec.encode is None or codec.encode is _encode_enum for codec in codecs)
-    if (
-        not plain
-        or not kinds <= {AttributeType.INTEGER, AttributeType.FLOAT}
-        and len(kinds) > 1
+    if not plain or (
+        not kinds <= {AttributeType.INTEGER, AttributeType.FLOAT} and len(kinds) > 1
     ):
         return _ANY
     python = tuple(kind for codec in codecs for kind in codec.python)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from inspect import get_annotations
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, dataclass_transform, overload
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -65,7 +66,7 @@ class EntityMeta(ModelMetaclass):
 def _refuse_reserved(cls: Any) -> None:
     if cls.__name__ == "Entity" and cls.__module__ == __name__:
         return
-    for field in cls.__dict__.get("__annotations__", ()):
+    for field in get_annotations(cls):
         if field in cls.model_fields and (field in _RESERVED or hasattr(BaseModel, field)):
             raise DeclarationError(
                 f"{cls.__name__}.{field}: an entity has a member of that name. Call the field "
@@ -295,9 +296,9 @@ class Entity(BaseModel, metaclass=EntityMeta):
         if (origin := origin_of(self)) is not None and origin.tracker is not None:
             origin.tracker[id(self)] = self
 
-    def __eq__(self, other: Any) -> bool:
+    def __eq__(self, other: object) -> bool:
         """Whether class and attributes are equal, and the keys where both have one."""
-        if not super().__eq__(other):
+        if not isinstance(other, Entity) or not super().__eq__(other):
             return False
         ours, theirs = key_of(self), key_of(other)
         return ours is None or theirs is None or ours == theirs

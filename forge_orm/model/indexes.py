@@ -53,7 +53,7 @@ class BoundIndex(Generic[E, P, R]):
         """Bind *index* to *owner*."""
         self._owner, self._index = owner, index
 
-    def __call__(self, *partition: P.args, **named: P.kwargs) -> RangeQuery[E, R]:
+    def __call__(self, *partition: P.args, **_: P.kwargs) -> RangeQuery[E, R]:
         """Ask for one partition: its values, in declared order."""
         mapping: Any = getattr(self._owner, "__forge__")  # noqa: B009 - typed in a layer above
         query: RangeQuery[E, R] = mapping.typed_query(self._index, partition)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, SchemaSerializer, to_json
@@ -91,21 +91,21 @@ class EntityMapping(Generic[E]):
             return found.name
         known = ", ".join(self.attributes)
         raise DeclarationError(
-            f"{self.label}: index {index.name!r} names {field!r}, which is no stored attribute; "
-            f"known are {known}"
+            f"{self.label}: index {index.name!r} names {field!r}, which is no stored "
+            f"attribute; known are {known}"
         )
 
     def _refuse_unordered(self, index: IndexSchema, found: AttributeMapping) -> None:
         codec = found.codec
         if codec.type is AttributeType.ANY:
             raise DeclarationError(
-                f"{self.label}.{found.field} is stored as type 'any' and cannot be part of index "
-                f"{index.name!r}; index a scalar attribute (a computed field can derive one)"
+                f"{self.label}.{found.field} is stored as type 'any' and cannot be part of "
+                f"index {index.name!r}; index a scalar (a computed field can derive one)"
             )
         if found.field == index.range and not codec.ordered:
             raise DeclarationError(
-                f"{self.label}.{found.field} cannot be the range of index {index.name!r}: the order "
-                "of its stored form is not Python's. For Decimal give max_digits and "
+                f"{self.label}.{found.field} cannot be the range of index {index.name!r}: the "
+                "order of its stored form is not Python's. For Decimal give max_digits and "
                 "decimal_places; for an enum derive from StrEnum or IntEnum; else add an "
                 "attribute that has an order"
             )
@@ -222,8 +222,8 @@ class EntityMapping(Generic[E]):
             f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()
         )
         return CorruptValue(
-            f"the stored {self.name} {key!r} does not fit {self.label}: {found}. Give the class "
-            "a default or a wider type, or correct the stored value"
+            f"the stored {self.name} {key!r} does not fit {self.label}: {found}. Give the "
+            "class a default or a wider type, or correct the stored value"
         )
 
     # --- writing ------------------------------------------------------------------------
@@ -239,12 +239,12 @@ class EntityMapping(Generic[E]):
             value = getattr(entity, field) if item.computed else values.get(field)
             if value is None:
                 if not item.optional:
-                    raise self._invalid(entity, item, value, "it is not declared optional")
+                    raise self._invalid(item, value, "it is not declared optional")
                 continue
             try:
                 stored[item.name] = item.store(value)
             except (ValueError, TypeError) as error:
-                raise self._invalid(entity, item, value, error) from None
+                raise self._invalid(item, value, error) from None
         return stored
 
     def dump(self, stored: Mapping[str, Any], key: str) -> bytes:
@@ -259,9 +259,7 @@ class EntityMapping(Generic[E]):
                 raise InvalidValue(f"{self.label} {key!r} cannot be stored: {error}") from None
         return body
 
-    def _invalid(
-        self, entity: E, item: AttributeMapping, value: Any, why: object
-    ) -> InvalidValue:
+    def _invalid(self, item: AttributeMapping, value: Any, why: object) -> InvalidValue:
         shown = repr(value)
         shown = shown if len(shown) < 80 else f"{shown[:77]}…"
         return InvalidValue(f"{self.label}.{item.field} = {shown} cannot be stored: {why}")
@@ -343,7 +341,6 @@ def check_nested(value: Any, depth: int = 1) -> None:
         return
     if depth > limits.VALUE_MAX_DEPTH:
         raise ValueError(f"it is nested deeper than {limits.VALUE_MAX_DEPTH} levels")
-    parts: dict[Any, Any] | list[Any] = value
-    nested = parts.values() if isinstance(parts, dict) else parts
-    for part in nested:
+    parts = cast("dict[Any, Any] | list[Any]", value)
+    for part in parts.values() if isinstance(parts, dict) else parts:
         check_nested(part, depth + 1)

@@ -116,7 +116,8 @@ class Query(Generic[E]):
         """Whether both ask the same."""
         if not isinstance(other, Query):
             return NotImplemented
-        return self.entity is other.entity and self.spec == other.spec
+        entity: object = other.entity  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        return self.entity is entity and self.spec == other.spec
 
     def __hash__(self) -> int:
         """Hash by what is asked."""
@@ -218,8 +219,8 @@ def _flat(conditions: Iterable[Condition[Any]], spec: QuerySpec) -> Iterator[Com
     for condition in conditions:
         if not isinstance(condition, Comparison):
             raise QueryError(
-                f"{condition!r} inside {' and '.join(map(repr, spec.filters))}: the service takes "
-                "one flat list of comparisons, joined either by & or by |, not nested. "
+                f"{condition!r} inside {' and '.join(map(repr, spec.filters))}: the service "
+                "takes one flat list of comparisons, joined either by & or by |, not nested. "
                 "Ask two queries, or filter the rest in Python"
             )
         yield condition
@@ -237,8 +238,8 @@ def _guarded(comparisons: Iterable[Comparison[Any]]) -> Iterator[Comparison[Any]
 def _refuse_index_attribute(spec: QuerySpec, comparison: Comparison[Any]) -> None:
     if comparison.attribute in spec.index.attributes:
         raise QueryError(
-            f"{comparison!r}: {comparison.attribute!r} belongs to the index {spec.index}, and a "
-            "filter on the queried index's own attributes is not documented to work; "
+            f"{comparison!r}: {comparison.attribute!r} belongs to the index {spec.index}, "
+            "and a filter on the queried index's own attributes is not documented to work; "
             "say it with where(), or ask an index without it"
         )
 
@@ -265,8 +266,8 @@ def _comparisons(
 def _refuse_foreign(query: Query[Any], condition: Condition[Any]) -> None:
     if not isinstance(condition, Condition):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(
-            f"expected a condition such as Task.priority > 3, got {condition!r}. A plain True or "
-            "False usually means that a value was compared, not an attribute of the class"
+            f"expected a condition such as Task.priority > 3, got {condition!r}. A plain True "
+            "or False usually means that a value was compared, not an attribute of the class"
         )
     for comparison in _leaves(condition):
         owner = comparison.owner

@@ -16,7 +16,7 @@ def answer(
     return Response(status, body, {"content-type": "application/json", **(headers or {})})
 
 
-class Refusal(Exception):  # noqa: N818 - it is an answer on its way out, not an error
+class Refusal(Exception):
     """Ends the reading of a call with an answer in the service's ``{code, message}`` form."""
 
     def __init__(

@@ -142,8 +142,8 @@ class UnitOfWork:
         known = self.identity.find(*name)
         if known is not None and known is not entity:
             raise SessionError(
-                f"{type(entity).__name__} {name[1]!r}: the session holds another object of that "
-                "key. Change that one, or expunge it first"
+                f"{type(entity).__name__} {name[1]!r}: the session holds another object of "
+                "that key. Change that one, or expunge it first"
             )
         self.identity.add(entity)
         if self._watches(entity) and ttl is None and condition is None:
@@ -227,7 +227,7 @@ class UnitOfWork:
                 self._touched.pop(id(entity), None)
                 set_origin(entity, Origin(values={}))
             return
-        assert entity is not None  # noqa: S101 - a set always has its entity
+        assert entity is not None
         metadata = None if (origin := origin_of(entity)) is None else origin.metadata
         values = {key: item.stored}
         set_origin(entity, Origin(b"", self._touched, values=values, metadata=metadata))

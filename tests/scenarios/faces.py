@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,7 @@ class Awaited:
         self._blocking.__enter__()
         return self
 
-    async def __aexit__(self, *exc: Any) -> None:
+    async def __aexit__(self, *exc: object) -> None:
         self._blocking.__exit__(*exc)
 
 
@@ -95,7 +95,7 @@ class Face:
         return f"{self.colour}-{self.store}"
 
     @asynccontextmanager
-    async def forge(self) -> AsyncIterator[Any]:
+    async def forge(self) -> AsyncGenerator[Any]:
         """Yield a forge of this colour over an empty store of this kind."""
         path = (
             ":memory:" if self.store in ("memory", "lenient", "http") else self._folder / "a.db"
@@ -132,5 +132,5 @@ def scenario(play: Scenario) -> Callable[[Face], None]:
 
         asyncio.run(main())
 
-    del test.__wrapped__  # type: ignore[attr-defined]  # pytest would see the other signature
+    del test.__wrapped__  # pytest would see the other signature
     return test

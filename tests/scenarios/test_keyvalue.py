@@ -53,6 +53,7 @@ async def test_metadata_and_time_to_live(forge: Any, face: Face) -> None:
     await forge.kvs.set("k", 1, ttl=timedelta(hours=1))
     stored = await forge.kvs.read("k")
     assert isinstance(stored, Stored)
+    assert stored.metadata.expires_at is not None
     assert stored.metadata.expires_at.timestamp() == face.now + 3600
     face.now += 3 * 24 * 60 * 60
     assert await forge.kvs.get("k") is None
