@@ -19,6 +19,8 @@ from forge_orm import Attr, Entity, Forge, LocalBackend, attr  # noqa: E402  (af
 
 
 class Note(Entity, name="note", key="note:{ulid}"):
+    """The least an application declares."""
+
     text: Attr[str] = attr()
 
 

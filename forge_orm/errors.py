@@ -25,8 +25,8 @@ ForgeError
     │   ├── KeyConflict      create-only, and the key exists
     │   └── ConditionFailed  a condition of a transaction did not hold
     ├── Unauthorized
-    ├── RateLimited                                                     (retryable)
-    └── ServiceFault         the service failed                         (retryable if repeatable)
+    ├── RateLimited                                                    (retryable)
+    └── ServiceFault         the service failed                        (retryable if repeatable)
 
 Classes are named for the cause, never for the operation. The service's own code stays on
 the instance, so a code this version does not know is still an ordinary `ServiceError`.

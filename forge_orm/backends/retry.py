@@ -239,8 +239,11 @@ class _Course:
 
     def _tell(self, outcome: Outcome, wait: float) -> None:
         # A status or a class says enough; a body or a message may hold what is private.
-        answer = isinstance(outcome, Response)
-        reason = f"status {outcome.status}" if answer else type(outcome).__name__
+        reason = (
+            f"status {outcome.status}"
+            if isinstance(outcome, Response)
+            else type(outcome).__name__
+        )
         _log.warning(
             "%s: attempt %d of %d ended with %s; again in %.2f s",
             self._request.operation,

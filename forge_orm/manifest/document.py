@@ -44,10 +44,16 @@ def index_item(index: IndexSchema) -> str | dict[str, Any]:
     return item
 
 
-def problems(schemas: Sequence[EntitySchema]) -> list[str]:
-    """Return every rule of the service that *schemas* break, each as a sentence."""
+def check(schemas: Sequence[EntitySchema]) -> None:
+    """Refuse what a deploy would refuse.
+
+    Raises:
+        ConfigurationError: with every rule of the service that *schemas* break.
+    """
     found = [f"entity {s.name!r}: {problem}" for s in schemas for problem in violations(s)]
-    return [*found, *set_violations(schemas)]
+    found += set_violations(schemas)
+    if found:
+        raise ConfigurationError("; ".join(found))
 
 
 def parse_schemas(manifest: Mapping[str, Any]) -> list[EntitySchema]:
@@ -91,7 +97,7 @@ def _entity(item: Any, where: str) -> EntitySchema:
 
 
 def _type(value: Any, where: str) -> AttributeType:
-    name = _mapping(value, where).get("type")
+    name: Any = _mapping(value, where).get("type")
     try:
         return AttributeType(name)
     except ValueError:

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from .reading import Kind, Node
 
@@ -58,7 +58,8 @@ def style_of(text: str, root: Node) -> Style:
 def lines(value: Any, column: int, style: Style) -> list[str]:
     """Return *value*, a mapping or a list, as lines that begin at *column*."""
     if isinstance(value, Mapping):
-        return [line for key, item in value.items() for line in pair(key, item, column, style)]
+        fields = cast("Mapping[str, Any]", value)
+        return [line for key, item in fields.items() for line in pair(key, item, column, style)]
     return [line for item in value for line in list_item(item, column, style)]
 
 
@@ -67,6 +68,8 @@ def pair(key: str, value: Any, column: int, style: Style) -> list[str]:
     start = f"{' ' * column}{scalar(key)}:"
     if isinstance(value, str | bool):
         return [f"{start} {scalar(value)}"]
+    if not value:
+        return [f"{start} {'[]' if isinstance(value, list) else '{}'}"]
     deeper = style.dash if isinstance(value, list) else style.step
     return [start, *lines(value, column + deeper, style)]
 

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from ..errors import ConfigurationError
 from ..schema import EntitySchema
-from .document import parse_schemas, problems
+from .document import check, parse_schemas
 
 
 class Kind(Enum):
@@ -70,8 +70,7 @@ def read_schemas(path: str | os.PathLike[str]) -> list[EntitySchema]:
     """
     try:
         schemas = parse_schemas(load(read_text(path)))
-        if found := problems(schemas):
-            raise ConfigurationError("; ".join(found))
+        check(schemas)
     except ConfigurationError as error:
         raise ConfigurationError(f"{os.fspath(path)}: {error}") from error
     return schemas

@@ -29,7 +29,23 @@ from typing import (
 )
 from uuid import UUID
 
-from pydantic import BaseModel, Secret, SecretBytes, SecretStr, TypeAdapter
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    EmailStr,
+    EncodedBytes,
+    EncodedStr,
+    FutureDate,
+    FutureDatetime,
+    NaiveDatetime,
+    PastDate,
+    PastDatetime,
+    Secret,
+    SecretBytes,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic.errors import PydanticUserError
 from typing_extensions import TypeAliasType
 
@@ -221,6 +237,15 @@ _BY_TYPE: Final[Mapping[type[Any], Codec]] = {
     UUID: Codec(AttributeType.STRING, (UUID,), str),
     Decimal: Codec(AttributeType.STRING, (Decimal,), encode_decimal, ordered=False),
 }
+_ALIKE: Final[Mapping[Any, type[Any]]] = {
+    AwareDatetime: datetime,
+    PastDatetime: datetime,
+    FutureDatetime: datetime,
+    PastDate: date,
+    FutureDate: date,
+    EmailStr: str,
+}
+"""pydantic's classes that only name a rule: their values are of the plain type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +267,8 @@ def storage_of(annotation: Any, metadata: Sequence[Any] = ()) -> Storage:
     for item in found:
         if isinstance(item, Codec):
             return Storage(item, optional)
+        if isinstance(item, EncodedStr | EncodedBytes):
+            return Storage(_codec_by_json_schema(Annotated[plain, *found], plain), optional)
     return Storage(_codec_for(plain, found), optional)
 
 
@@ -264,6 +291,9 @@ def _strip(annotation: Any) -> tuple[Any, list[Any], bool]:
             plain, more, inner_optional = _strip(members[0])
             return plain, more, optional or inner_optional
         return Union[tuple(members)], [], optional  # noqa: UP007 - built from a list
+    if get_origin(annotation) is Literal and None in (values := get_args(annotation)):
+        present = tuple(value for value in values if value is not None)
+        return (Literal[present] if present else annotation), [], True
     return annotation, [], False
 
 
@@ -274,12 +304,14 @@ def _codec_for(plain: Any, metadata: Sequence[Any]) -> Codec:
     if origin is Union:
         return _codec_of_union(get_args(plain))
     if not isinstance(plain, type):
+        _refuse_secret(plain)
         return _ANY
     return _codec_of_class(cast("type[Any]", plain), metadata)
 
 
 def _codec_of_class(plain: type[Any], metadata: Sequence[Any]) -> Codec:
     _refuse_unstorable(plain)
+    plain = _ALIKE.get(plain, plain)
     if issubclass(plain, Enum):
         return _codec_of_enum(plain)
     if plain is Decimal:
@@ -288,19 +320,30 @@ def _codec_of_class(plain: type[Any], metadata: Sequence[Any]) -> Codec:
         return _BY_TYPE[plain]
     if issubclass(plain, BaseModel):
         return _ANY
-    return _codec_of_subclass(plain) or _codec_by_json_schema(plain)
+    return _codec_of_subclass(plain) or _codec_by_json_schema(plain, plain)
 
 
-def _refuse_unstorable(plain: type[Any]) -> None:
-    if issubclass(plain, SecretStr | SecretBytes | Secret):
+def _refuse_secret(plain: Any) -> None:
+    origin = get_origin(plain) or plain
+    if isinstance(origin, type) and issubclass(origin, SecretStr | SecretBytes | Secret):
         raise DeclarationError(
-            f"{plain.__name__} would be stored readable (or as '**********'); "
+            f"{origin.__name__} would be stored readable (or as '**********'); "
             "keep secrets with session.secrets.set(key, value)"
         )
+    for part in get_args(plain):
+        _refuse_secret(_strip(part)[0])
+
+
+def _refuse_unstorable(plain: Any) -> None:
+    _refuse_secret(plain)
     if issubclass(plain, bytes | bytearray | memoryview):
         raise DeclarationError(
             f"{plain.__name__} has no JSON form; store text, e.g. base64 in a str, or use "
             "pydantic's Base64Str"
+        )
+    if plain is NaiveDatetime:
+        raise DeclarationError(
+            "a NaiveDatetime has no time zone, so its order is undefined; use AwareDatetime"
         )
     if issubclass(plain, complex):
         raise DeclarationError("complex has no JSON form; store two floats")
@@ -400,10 +443,10 @@ _JSON_TYPES: Final[Mapping[str, Codec]] = {
 }
 
 
-def _codec_by_json_schema(plain: type[Any]) -> Codec:
+def _codec_by_json_schema(annotation: Any, plain: type[Any]) -> Codec:
     """Any other type pydantic knows: stored in its JSON form, equality only."""
     try:
-        adapter: TypeAdapter[Any] = TypeAdapter(plain)
+        adapter: TypeAdapter[Any] = TypeAdapter(annotation)
         described = adapter.json_schema(mode="serialization")
     except PydanticUserError as error:
         raise DeclarationError(
@@ -414,10 +457,16 @@ def _codec_by_json_schema(plain: type[Any]) -> Codec:
         return _ANY
 
     def encode(value: Any) -> Any:
+        if not isinstance(value, plain):  # a class may only name a rule, as IPvAnyAddress does
+            try:
+                value = adapter.validate_python(value, strict=True)
+            except ValidationError:
+                found = value.__class__.__name__
+                raise TypeError(f"expected {plain.__name__}, got {found}") from None
         return adapter.dump_python(value, mode="json")
 
     return replace(
-        _JSON_TYPES[kind], python=(plain,), encode=encode, ordered=False, textual=False
+        _JSON_TYPES[kind], python=(object,), encode=encode, ordered=False, textual=False
     )
 
 

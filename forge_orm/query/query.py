@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar, cast
 
 from .. import limits
 from ..errors import QueryError
@@ -23,7 +23,6 @@ from ..wire import ALL_METADATA, MetadataField, Scalar
 
 E = TypeVar("E")
 R = TypeVar("R")
-S = TypeVar("S", str, str | None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,10 +161,11 @@ class RangeQuery(Query[E], Generic[E, R]):
         """Only the range value *value*."""
         return self.where(self._range == value)
 
-    def startswith(self: RangeQuery[E, S], prefix: str) -> RangeQuery[E, S]:
+    def startswith(
+        self: RangeQuery[E, str] | RangeQuery[E, str | None], prefix: str
+    ) -> RangeQuery[E, R]:
         """Only range values that begin with *prefix*."""
-        text: Any = self._range
-        return self.where(text.startswith(prefix))
+        return cast("RangeQuery[E, R]", self.where(self._range.startswith(prefix)))
 
     def ascending(self) -> Self:
         """Order by the range, smallest first (the default)."""

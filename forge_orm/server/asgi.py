@@ -113,8 +113,8 @@ async def _body(receive: Receive, headers: Headers, most: int) -> bytes:
         more = message.get("more_body", False)
         size = max(size, sum(map(len, chunks)))
     if size > most:
-        message = f"the body has more than {most} bytes, the most any call may have"
-        raise Refusal(413, "PAYLOAD_TOO_LARGE", message)
+        problem = f"the body has more than {most} bytes, the most any call may have"
+        raise Refusal(413, "PAYLOAD_TOO_LARGE", problem)
     return b"".join(chunks)
 
 

@@ -1,0 +1,216 @@
+"""Right user code over the whole public face: no checker may find anything in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import assert_type
+
+from pydantic import BaseModel, Field, SecretStr
+
+from forge_orm import (
+    AsyncForge,
+    AsyncKvs,
+    AsyncSecrets,
+    AsyncSession,
+    Attr,
+    Entity,
+    FlushReport,
+    Forge,
+    HttpBackend,
+    ItemFailure,
+    Kvs,
+    LocalBackend,
+    Metadata,
+    MetadataField,
+    Page,
+    PartialCommit,
+    Query,
+    RangeQuery,
+    Registry,
+    RetryPolicy,
+    Secrets,
+    Session,
+    Stored,
+    Tenant,
+    WritePlan,
+    acting_for,
+    attr,
+    index,
+)
+
+registry = Registry("typing")
+
+
+class Status(StrEnum):
+    OPEN = "open"
+    DONE = "done"
+
+
+class Address(BaseModel):
+    city: str
+
+
+class Base(Entity, registry=registry):
+    """A base for others: it has no name of its own."""
+
+    project: Attr[str] = attr()
+
+
+class Task(Base, name="task", key="task:{project}:{ulid}"):
+    title: Attr[str] = attr(min_length=1, description="what is to be done")
+    status: Attr[Status] = attr(default=Status.OPEN)
+    priority: Attr[int] = attr(default=0, ge=0)
+    due: Attr[datetime] = attr()
+    assignee: Attr[str | None] = attr(default=None, alias="who")
+    tags: Attr[list[str]] = attr(default_factory=list)
+    place: Attr[Address | None] = attr(default=None)
+
+    by_status = index(Base.project, status, range=due)
+    by_assignee = index(assignee, range=priority)
+    by_title = index(range=title, name="title")
+    by_who = index(status, range=assignee)
+    by_text = index("project", range="title")
+
+
+class Plain(Entity, name="plain", registry=registry):
+    """Plain annotations: typed on an entity, without operators on the class."""
+
+    text: str
+    number: int = 0
+    parts: list[int] = Field(default_factory=list)
+
+
+class Other(Entity, name="other", registry=registry):
+    number: Attr[int] = attr()
+
+
+def entities(now: datetime) -> None:
+    task = Task(project="P", title="Review", due=now, assignee=None)
+    task.priority += 1
+    task.assignee = "u1"
+    task.tags.append("x")
+    assert_type(task.title, str)
+    assert_type(task.assignee, str | None)
+    assert_type(task.key, str)
+    assert_type(task.metadata, Metadata)
+    assert_type(task.metadata.created_at, datetime | None)
+    assert_type(task.with_key("task:P:1"), Task)
+    assert_type(Task.key_for(project="P"), str)
+    project: object = Task.parse_key("task:P:1")["project"]
+    print(project)
+    plain = Plain(text="t", parts=[1])
+    plain.number = 3
+    assert_type(plain.text, str)
+
+
+def queries(now: datetime) -> None:
+    by_name = Task.index("by_status").where(Task.project == "P", Task.status == Status.OPEN)
+    assert_type(by_name, Query[Task])
+    typed = Task.by_status("P", Status.OPEN)
+    assert_type(typed, RangeQuery[Task, datetime])
+    assert_type(typed.before(now), RangeQuery[Task, datetime])
+    assert_type(typed.since(now).up_to(now + timedelta(days=1)), RangeQuery[Task, datetime])
+    assert_type(typed.after(now).descending().limit(3), RangeQuery[Task, datetime])
+    assert_type(typed.between(now, now).ascending(), RangeQuery[Task, datetime])
+    assert_type(typed.equal_to(now).page_size(5).cursor(None), RangeQuery[Task, datetime])
+    assert_type(Task.by_title().startswith("Re"), RangeQuery[Task, str])
+    assert_type(Task.by_who(Status.OPEN).startswith("u"), RangeQuery[Task, str | None])
+    assert_type(Task.by_assignee(None).since(3), RangeQuery[Task, int])
+    Task.by_text("P")
+    by_name.where((Task.due >= now) & (Task.due <= now)).order(Task.due.desc())
+    by_name.where(Task.due.between(now, now)).order(Task.due.asc())
+    by_name.filter((Task.priority >= 3) | Task.assignee.missing())
+    by_name.filter(~(Task.priority == 3), Task.title.contains("x"), Task.tags.exists())
+    by_name.filter(Task.priority.in_([1, 2]), Task.assignee == None)  # noqa: E711
+    by_name.filter(Task.title.startswith("R"), Task.assignee.startswith("u"))
+    by_name.filter(Task.assignee != "u1", Task.assignee > "a", Task.status.in_([Status.DONE]))
+    by_name.metadata().metadata(MetadataField.CREATED_AT)
+    Task.index("by-key").where(Task.key.startswith("task:"))
+    Task.index("by_status").where(Base.project == "P")
+
+
+def blocking(forge: Forge, query: Query[Task], now: datetime) -> Iterator[Task]:
+    with forge.session(atomic="always", tenant=Tenant(installation="i")) as session:
+        assert_type(session, Session)
+        assert_type(session.get(Task, "k"), Task | None)
+        assert_type(session.get_many(Task, ["k"], metadata=MetadataField), dict[str, Task])
+        assert_type(session.all(query), list[Task])
+        assert_type(session.all(Task.by_title()), list[Task])
+        assert_type(session.first(query), Task | None)
+        assert_type(session.one(query), Task)
+        assert_type(session.exists(query), bool)
+        assert_type(session.count(query, at_most=3), int)
+        page = session.page(query)
+        assert_type(page, Page[Task])
+        assert_type(page.cursor, str | None)
+        assert_type([task.title for task in page], list[str])
+        yield from session.stream(query)
+        task = Task(project="P", title="t", due=now)
+        session.add(task, ttl=timedelta(days=1), condition=Task.priority == 0)
+        session.add(Plain(text="t"), key="plain:1")
+        session.delete(task, condition=Task.status == Status.OPEN)
+        session.delete_keys(Task, "k1", "k2")
+        session.require(task, Task.priority == 0, Task.assignee.missing())
+        session.refresh(task)
+        session.expunge(task)
+        assert_type(session.plan(), WritePlan)
+        assert_type(session.flush(), FlushReport)
+        try:
+            assert_type(session.commit().saved, int)
+        except PartialCommit as error:
+            assert_type(error.failed, tuple[ItemFailure, ...])
+        session.rollback()
+
+
+async def awaiting(forge: AsyncForge, query: Query[Task], now: datetime) -> None:
+    async with forge, forge.session(atomic="never") as session:
+        assert_type(session, AsyncSession)
+        assert_type(await session.get(Task, "k"), Task | None)
+        assert_type(await session.get_many(Task, ["k"]), dict[str, Task])
+        assert_type(await session.all(query), list[Task])
+        assert_type(await session.first(query), Task | None)
+        assert_type(await session.one(query), Task)
+        assert_type(await session.exists(query), bool)
+        assert_type(await session.count(query), int)
+        assert_type(await session.page(query), Page[Task])
+        assert_type([task async for task in session.stream(query)], list[Task])
+        task = Task(project="P", title="t", due=now)
+        session.add(task)
+        session.require(task, Task.due < now)
+        session.delete(task)
+        await session.refresh(task)
+        assert_type(await session.flush(), FlushReport)
+        assert_type(await session.commit(), FlushReport)
+        assert_type(session.kvs.typed("n:", int), AsyncKvs[int])
+        assert_type(await session.kvs.typed("n:", int).get("k"), int | None)
+        assert_type(await session.kvs.typed("n:", int).all(), dict[str, int])
+        assert_type(session.secrets, AsyncSecrets[SecretStr])
+        assert_type(await session.secrets.get("k"), SecretStr | None)
+
+
+def keys(forge: Forge) -> None:
+    counts = forge.kvs.typed("count:", int, ttl=timedelta(hours=1))
+    assert_type(counts, Kvs[int])
+    assert_type(counts.get("a"), int | None)
+    assert_type(counts.read("a", MetadataField.CREATED_AT), Stored[int] | None)
+    assert_type(counts.set("a", 1, policy="FAIL_IF_EXISTS"), Stored[int] | None)
+    assert_type(counts.get_many(["a"]), dict[str, int])
+    assert_type([stored.value for stored in counts.stream()], list[int])
+    assert_type(counts.page(limit=3).cursor, str | None)
+    counts.set_many({"a": 1}, ttl=timedelta(days=1))
+    counts.delete_many(["a"])
+    counts.delete("a")
+    forge.kvs.set("theme", {"dark": True}, returns="PREVIOUS", metadata=MetadataField)
+    assert_type(forge.secrets, Secrets[SecretStr])
+    assert_type(forge.secrets.get("hook"), SecretStr | None)
+    forge.secrets.set("hook", SecretStr("s"), ttl=timedelta(days=1))
+    assert_type(forge.secrets.typed("a:", Address).get("b"), Address | None)
+
+
+def opening(backend: LocalBackend) -> None:
+    with acting_for(Tenant(invocation="x")), Forge(backend) as forge:
+        keys(forge)
+    Forge(HttpBackend(), tenant=Tenant(installation="i"), retry=RetryPolicy(attempts=2)).close()
+    AsyncForge(backend, retry=None).session()
