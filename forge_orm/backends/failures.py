@@ -7,6 +7,7 @@ from typing import Final
 import httpx
 
 from ..errors import AnswerLost, NotSent, TransportError
+from ..wire import Response
 
 HTTPX_ERRORS: Final = (
     httpx.HTTPError,
@@ -15,6 +16,11 @@ HTTPX_ERRORS: Final = (
     httpx.CookieConflict,
 )
 """Everything httpx raises: its four roots."""
+
+_UNKNOWN: Final = (
+    "whether the call took effect is unknown. Read the data again before repeating a call "
+    "that must not happen twice"
+)
 
 # What is said of each class; a subclass not listed speaks with its nearest parent's words.
 _UNSENT: Final[dict[type[Exception], str]] = {
@@ -48,7 +54,19 @@ def transport_error(error: Exception, url: str, advice: str) -> TransportError:
             break
     else:
         cls = Exception
-    return AnswerLost(
-        f"{url}: {_LOST[cls]}; whether the call took effect is unknown. Read the data again "
-        "before repeating a call that must not happen twice"
-    )
+    return AnswerLost(f"{url}: {_LOST[cls]}; {_UNKNOWN}")
+
+
+def from_the_service(response: Response, url: httpx.URL) -> Response:
+    """Return *response*, unless it is a success in HTML: something in between answered.
+
+    Raises:
+        AnswerLost: believed, such a page would be a write that was done.
+    """
+    usual = response.body[:1] in (b"", b"{")
+    if not usual and response.ok and response.body.lstrip()[:1] == b"<":
+        raise AnswerLost(
+            f"{url}: a page answered with status {response.status} where the service "
+            f"answers in JSON; {_UNKNOWN}"
+        )
+    return response

@@ -13,7 +13,7 @@ import httpx
 from ..errors import ConfigurationError
 from ..wire import OPERATIONS, Request, Response, Tenant
 from .credentials import Header, container_header, remote_header
-from .failures import HTTPX_ERRORS, transport_error
+from .failures import HTTPX_ERRORS, from_the_service, transport_error
 from .pools import AsyncPools, Pools
 
 URL_VARIABLE: Final = "FORGE_EGRESS_PROXY_URL"
@@ -129,9 +129,10 @@ class HttpBackend:
         pool = self._pools.current()
         try:
             with pool.turns:
-                return _read(pool.transport.handle_request(message))
+                response = _read(pool.transport.handle_request(message))
         except HTTPX_ERRORS as error:
             raise transport_error(error, str(message.url), self._advice) from error
+        return from_the_service(response, message.url)
 
     async def asend(self, request: Request, /) -> Response:
         """Answer one request, awaiting; see `AsyncBackend`."""
@@ -139,9 +140,10 @@ class HttpBackend:
         pool = await self._async_pools.current()
         try:
             async with pool.turns:
-                return await _aread(await pool.transport.handle_async_request(message))
+                response = await _aread(await pool.transport.handle_async_request(message))
         except HTTPX_ERRORS as error:
             raise transport_error(error, str(message.url), self._advice) from error
+        return from_the_service(response, message.url)
 
     def close(self) -> None:
         """Close the connections of `send`. A later call opens new ones."""
@@ -230,7 +232,8 @@ def _checked_url(url: str) -> str:
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL as error:
-        raise ConfigurationError(f"the address {url!r} is not a URL: {error}") from error
+        shown = "given" if "@" in url else repr(url)  # a password may be before an @
+        raise ConfigurationError(f"the address {shown} is not a URL: {error}") from error
     if parsed.userinfo:
         raise ConfigurationError("the service's address must not hold a user or password")
     if parsed.scheme not in ("http", "https") or not parsed.host or parsed.query:

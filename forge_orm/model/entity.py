@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from inspect import get_annotations
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, dataclass_transform, overload
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -40,12 +40,13 @@ class EntityMeta(ModelMetaclass):
 
         def __new__(mcs, label, bases, body, *, name=None, key=None, registry=None, **config):
             """Build the class, bind its indexes and enter it in a registry."""
+            _refuse_reserved(label, body)
             token = _building.set(True)
             try:
                 cls = super().__new__(mcs, label, bases, body, **config)
             finally:
                 _building.reset(token)
-            _refuse_reserved(cls)
+            _refuse_members(label, _RESERVED.intersection(cls.model_fields))
             _bind_indexes(cls, body)
             _declare(cls, name, key, registry)
             return cls
@@ -63,15 +64,23 @@ class EntityMeta(ModelMetaclass):
         return known if known is not None else _complete(cls)
 
 
-def _refuse_reserved(cls: Any) -> None:
-    if cls.__name__ == "Entity" and cls.__module__ == __name__:
+def _refuse_reserved(label: str, body: dict[str, Any]) -> None:
+    """Look before pydantic does: it warns of such names, or uses what is not there yet."""
+    if label == "Entity" and body["__module__"] == __name__:
         return
-    for field in get_annotations(cls):
-        if field in cls.model_fields and (field in _RESERVED or hasattr(BaseModel, field)):
-            raise DeclarationError(
-                f"{cls.__name__}.{field}: an entity has a member of that name. Call the field "
-                f"{field}_ and give it attr(alias={field!r}) if it is stored under that name"
-            )
+    for name, annotation in body.get("__annotations__", {}).items():
+        public = not name.startswith("_") and name != "model_config"
+        taken = name in _RESERVED or hasattr(BaseModel, name)
+        if public and taken and "ClassVar" not in str(annotation):
+            _refuse_members(label, [name])
+
+
+def _refuse_members(label: str, names: Iterable[str]) -> None:
+    for name in names:
+        raise DeclarationError(
+            f"{label}.{name}: an entity has a member of that name. Call the field {name}_ "
+            f"and give it attr(alias={name!r}) if it is stored under that name"
+        )
 
 
 _RESERVED = frozenset({"key", "index", "metadata", "with_key", "key_for", "parse_key"})
@@ -282,19 +291,21 @@ class Entity(BaseModel, metaclass=EntityMeta):
         )
         return known if known is not None else Metadata()
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        """Assign, and let the session know."""
-        if name == "key":
-            raise AttributeError(f"{type(self).__name__}.key is read-only; see with_key()")
-        super().__setattr__(name, value)
-        if (origin := origin_of(self)) is not None and origin.tracker is not None:
-            origin.tracker[id(self)] = self
+    if not TYPE_CHECKING:  # a checker that saw them would take any misspelt name
 
-    def __delattr__(self, name: str) -> None:
-        """Delete, and let the session know."""
-        super().__delattr__(name)
-        if (origin := origin_of(self)) is not None and origin.tracker is not None:
-            origin.tracker[id(self)] = self
+        def __setattr__(self, name, value):
+            """Assign, and let the session know."""
+            if name == "key":
+                raise AttributeError(f"{type(self).__name__}.key is read-only; see with_key()")
+            super().__setattr__(name, value)
+            if (origin := origin_of(self)) is not None and origin.tracker is not None:
+                origin.tracker[id(self)] = self
+
+        def __delattr__(self, name):
+            """Delete, and let the session know."""
+            super().__delattr__(name)
+            if (origin := origin_of(self)) is not None and origin.tracker is not None:
+                origin.tracker[id(self)] = self
 
     def __eq__(self, other: object) -> bool:
         """Whether class and attributes are equal, and the keys where both have one."""

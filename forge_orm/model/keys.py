@@ -72,13 +72,17 @@ def check_key(key: str, what: str = "key") -> str:
             f"allowed are 1 to {limits.KEY_MAX_CHARACTERS}"
         )
     if not _PORTABLE_KEY.fullmatch(key):
-        bad = sorted(set(re.sub(r"[A-Za-z0-9:._\-# ]", "", key)))
+        bad = sorted(set(_refused(key)))
         reason = f"it holds {' '.join(map(repr, bad))}" if bad else "it is blank"
         raise InvalidValue(
             f"{what} {key!r} is refused by the service: {reason}. "
             "Allowed are letters, digits, space and : . _ - #"
         )
     return key
+
+
+def _refused(text: str) -> str:
+    return re.sub(r"[A-Za-z0-9:._\-# ]", "", text)
 
 
 _PORTABLE_KEY: Final = re.compile(r"(?! +\Z)[A-Za-z0-9:._\-# ]+")
@@ -140,6 +144,11 @@ class KeyTemplate:
                     f"{owner}: key template {text!r} names {name!r}, which is no storable "
                     f"scalar attribute; known are {known}"
                 )
+        if refused := sorted(set(_refused("".join(self._literals())))):
+            raise DeclarationError(
+                f"{owner}: key template {text!r} holds {' '.join(map(repr, refused))}, which "
+                "no key may. Allowed are letters, digits, space and : . _ - #"
+            )
         self._pattern = re.compile(self._regex())
 
     @property
@@ -193,6 +202,9 @@ class KeyTemplate:
 
     def _read(self, name: str, text: str) -> Any:
         return self._parts[name].decode(text) if name in self._parts else text
+
+    def _literals(self) -> list[str]:
+        return [literal for literal, *_ in Formatter().parse(self.text)]
 
     def _regex(self) -> str:
         pieces: list[str] = []

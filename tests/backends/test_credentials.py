@@ -103,6 +103,8 @@ def test_an_unknown_operation_is_refused_with_a_list(colour: str, operation: str
         ("http://localhost:port", "not a URL"),
         ("http://local\nhost", "not a URL"),
         ("http://user:hunter2@localhost", "user or password"),
+        ("ftp://user:hunter2@localhost", "user or password"),
+        ("http://user:hunter2@localhost:port", "the address given is not a URL"),
     ],
 )
 @pytest.mark.parametrize("remote", [False, True], ids=["container", "remote"])

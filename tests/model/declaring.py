@@ -24,7 +24,8 @@ def entity(
     def body(namespace: dict[str, Any]) -> None:
         namespace.update(members, __annotations__=annotations, __module__=__name__)
 
-    keywords: dict[str, Any] = {"registry": registry or Registry("test")}
+    chosen = Registry("test") if registry is None else registry
+    keywords: dict[str, Any] = {"registry": chosen}
     keywords |= {"name": name} if name is not None else {}
     keywords |= {"key": key} if key is not None else {}
     return types.new_class(label, (base,), keywords, body)

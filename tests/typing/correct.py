@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import assert_type
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, SecretStr
 
 from forge_orm import (
     AsyncForge,
@@ -63,7 +63,8 @@ class Task(Base, name="task", key="task:{project}:{ulid}"):
     status: Attr[Status] = attr(default=Status.OPEN)
     priority: Attr[int] = attr(default=0, ge=0)
     due: Attr[datetime] = attr()
-    assignee: Attr[str | None] = attr(default=None, alias="who")
+    assignee: Attr[str | None] = attr(default=None)
+    ticket: Attr[int | None] = attr(default=None, alias="ticketNumber")
     tags: Attr[list[str]] = attr(default_factory=list)
     place: Attr[Address | None] = attr(default=None)
 
@@ -79,7 +80,7 @@ class Plain(Entity, name="plain", registry=registry):
 
     text: str
     number: int = 0
-    parts: list[int] = Field(default_factory=list)
+    parts: list[int] = []
 
 
 class Other(Entity, name="other", registry=registry):
@@ -87,18 +88,19 @@ class Other(Entity, name="other", registry=registry):
 
 
 def entities(now: datetime) -> None:
-    task = Task(project="P", title="Review", due=now, assignee=None)
+    task = Task(project="P", title="Review", due=now, assignee=None, ticketNumber=3)
     task.priority += 1
-    task.assignee = "u1"
     task.tags.append("x")
     assert_type(task.title, str)
     assert_type(task.assignee, str | None)
+    assert_type(task.ticket, int | None)
+    task.assignee = "u1"
     assert_type(task.key, str)
     assert_type(task.metadata, Metadata)
     assert_type(task.metadata.created_at, datetime | None)
-    assert_type(task.with_key("task:P:1"), Task)
+    assert_type(task.with_key(task.key), Task)
     assert_type(Task.key_for(project="P"), str)
-    project: object = Task.parse_key("task:P:1")["project"]
+    project: object = Task.parse_key(task.key)["project"]
     print(project)
     plain = Plain(text="t", parts=[1])
     plain.number = 3
@@ -119,7 +121,7 @@ def queries(now: datetime) -> None:
     assert_type(Task.by_who(Status.OPEN).startswith("u"), RangeQuery[Task, str | None])
     assert_type(Task.by_assignee(None).since(3), RangeQuery[Task, int])
     Task.by_text("P")
-    by_name.where((Task.due >= now) & (Task.due <= now)).order(Task.due.desc())
+    by_name.where(Task.due >= now, Task.due <= now).order(Task.due.desc())
     by_name.where(Task.due.between(now, now)).order(Task.due.asc())
     by_name.filter((Task.priority >= 3) | Task.assignee.missing())
     by_name.filter(~(Task.priority == 3), Task.title.contains("x"), Task.tags.exists())
@@ -212,5 +214,6 @@ def keys(forge: Forge) -> None:
 def opening(backend: LocalBackend) -> None:
     with acting_for(Tenant(invocation="x")), Forge(backend) as forge:
         keys(forge)
-    Forge(HttpBackend(), tenant=Tenant(installation="i"), retry=RetryPolicy(attempts=2)).close()
+    remote = HttpBackend("http://localhost:1")
+    Forge(remote, tenant=Tenant(installation="i"), retry=RetryPolicy(attempts=2)).close()
     AsyncForge(backend, retry=None).session()

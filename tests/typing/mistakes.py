@@ -1,0 +1,133 @@
+"""Wrong user code: each marked line must be an error, and no other line may be one.
+
+The mark ends the line and names the checkers that have to see it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from forge_orm import AsyncSession, Attr, Entity, Forge, Query, Session, attr, index
+
+from .correct import Other, Plain, Status, Task
+
+by_status = Task.index("by_status")
+
+
+def indexes() -> None:
+    Task.by_status("P", "open")  # E: mypy pyright
+    Task.by_status("P")  # E: mypy pyright
+    Task.by_status("P", Status.OPEN, 3)  # E: mypy pyright
+    Task.by_status(Status.OPEN, 3)  # E: mypy pyright
+    Task.by_statuss("P", Status.OPEN)  # E: mypy pyright
+    Task.by_status("P", Status.OPEN).before(3)  # E: mypy pyright
+    Task.by_status("P", Status.OPEN).between("a", "b")  # E: mypy pyright
+    Task.by_status("P", Status.OPEN).startswith("2026")  # E: mypy pyright
+    Task.by_assignee("u1").startswith("3")  # E: mypy pyright
+    Task.by_title().since(3)  # E: mypy pyright
+    Task.index(3)  # E: mypy pyright
+
+
+def names() -> None:
+    by_status.where(Task.titel == "x")  # E: mypy pyright
+    by_status.filter(Task.priorty > 3)  # E: mypy pyright
+    by_status.order(Task.dew.desc())  # E: mypy pyright
+    by_status.where(Task.titel == "x", Task.due == 3)  # E: mypy pyright
+
+
+def operands() -> None:
+    by_status.where(Task.priority > "x")  # E: mypy pyright
+    by_status.where(Task.due < 3)  # E: mypy pyright
+    by_status.where(Task.status == "open")  # E: mypy pyright
+    by_status.where(Task.priority == "x")  # E: mypy pyright
+    by_status.filter(Task.title != 3)  # E: mypy pyright
+    by_status.filter(Task.priority == None)  # noqa: E711  # E: mypy pyright
+    by_status.filter(Task.priority.in_(["x"]))  # E: mypy pyright
+    by_status.filter(Task.priority.between(1, "x"))  # E: mypy pyright
+    by_status.filter(Task.priority.startswith("x"))  # E: mypy pyright
+    by_status.filter(Task.priority.contains("x"))  # E: mypy pyright
+    by_status.filter(Task.title.contains(3))  # E: mypy pyright
+    by_status.filter(Task.key > 3)  # E: mypy pyright
+
+
+def conditions(task: Task) -> None:
+    by_status.where(Other.number > 3)  # E: mypy pyright
+    by_status.filter((Task.priority > 3) | (Other.number > 3))  # E: mypy pyright
+    by_status.filter(Other.number.missing())  # E: mypy pyright
+    by_status.order(Other.number.desc())  # E: mypy pyright
+    by_status.where(Task.priority != 3)  # E: mypy pyright
+    by_status.where(Task.title.contains("x"))  # E: mypy pyright
+    by_status.where(Task.assignee.exists())  # E: mypy pyright
+    by_status.where((Task.priority > 3) | (Task.priority < 1))  # E: mypy pyright
+    by_status.where(~(Task.priority > 3))  # E: mypy pyright
+    by_status.where(task.priority > 3)  # E: mypy pyright
+    by_status.filter(task.title == "x")  # E: mypy pyright
+    by_status.filter(True)  # E: mypy pyright
+    Plain.index("by-key").filter(Plain.number > 3)  # E: mypy pyright
+    by_status.filter((Task.priority > 3) & True)  # E: mypy pyright
+
+
+def truth() -> None:
+    if Task.priority == 1:  # E: pyright
+        print("never")
+    if not Task.priority == 1:  # noqa: SIM201  # E: pyright
+        print("never")
+    if Task.assignee:  # E: pyright
+        print("never")
+    print(1 if Task.priority > 1 else 0)  # E: pyright
+
+
+def declarations() -> None:
+    class Wrong(Entity, name="wrong"):
+        plain: Attr[int] = 3  # E: mypy pyright
+        default: Attr[int] = attr(default="x")  # E: mypy pyright
+        made: Attr[list[int]] = attr(default_factory=dict)  # E: mypy pyright
+        option: Attr[int] = attr(minimum=3)  # E: mypy pyright
+        right: Attr[int] = attr()
+        no_range = index(right)  # E: mypy pyright
+
+    print(Wrong)
+
+
+def entities(task: Task, now: datetime) -> None:
+    Task(project="P", due=now)  # E: mypy pyright
+    Task(project="P", title="t", due=now, priorty=3)  # E: mypy pyright
+    Task(project="P", title="t", due="now")  # E: mypy pyright
+    Task(project="P", title="t", due=now, assignee=3)  # E: mypy pyright
+    Plain(text=3)  # E: mypy pyright
+    task.priority = "high"  # E: mypy pyright
+    task.titel = "x"  # E: mypy pyright
+    print(task.title + 3)  # E: mypy pyright
+    print(task.assignee.upper())  # E: mypy pyright
+    task.with_key(3)  # E: mypy pyright
+
+
+def blocking(session: Session, query: Query[Task], other: Other) -> None:
+    found: list[Other] = session.all(query)  # E: mypy pyright
+    one: Other = session.one(query)  # E: mypy pyright
+    print(found, one, session.first(query).title)  # E: mypy pyright
+    print(session.get(Task, "k").title)  # E: mypy pyright
+    session.get(str, "k")  # E: mypy pyright
+    session.all("by_status")  # E: mypy pyright
+    session.add("task")  # E: mypy pyright
+    session.add(other, ttl=3)  # E: mypy pyright
+    session.require(other, Task.priority == 3)  # E: mypy pyright
+    session.refersh(other)  # E: mypy pyright
+
+
+async def awaiting(session: AsyncSession, query: Query[Task]) -> None:
+    tasks: list[Task] = session.all(query)  # E: mypy pyright
+    others: list[Other] = await session.all(query)  # E: mypy pyright
+    print(tasks, others, list(session.stream(query)))  # E: mypy pyright
+    with session:  # E: mypy pyright
+        await session.flush()
+
+
+def keys(forge: Forge) -> None:
+    forge.session(atomic="sometimes")  # E: mypy pyright
+    forge.kvs.typed("n:", int).set("k", "x")  # E: mypy pyright
+    number: int = forge.kvs.typed("n:", int).get("k")  # E: mypy pyright
+    forge.kvs.set("k", number, policy="KEEP")  # E: mypy pyright
+    forge.kvs.set("k", number, ttl=3)  # E: mypy pyright
+    forge.secrets.set("k", "open text")  # E: mypy pyright
+    Forge("http://localhost")  # E: mypy pyright
