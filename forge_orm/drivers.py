@@ -23,6 +23,8 @@ def run(flow: Flow[T], backend: Backend, tenant: Tenant | None = None) -> T:
     except StopIteration as stop:
         result: T = stop.value
         return result
+    finally:
+        flow.close()  # now, not when it is collected: an interrupted flush has to hear of it
 
 
 def _send_all(
@@ -49,6 +51,8 @@ async def arun(flow: Flow[T], backend: AsyncBackend, tenant: Tenant | None = Non
     except StopIteration as stop:
         result: T = stop.value
         return result
+    finally:
+        flow.close()  # now, not when it is collected: an interrupted flush has to hear of it
 
 
 async def _asend_all(

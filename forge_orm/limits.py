@@ -27,7 +27,7 @@ SECRET_MAX_BYTES: Final = 128 * 1024
 INTEGER_MIN: Final = -(2**31)
 INTEGER_MAX: Final = 2**31 - 1
 FLOAT_MIN_MAGNITUDE: Final = 1e-130
-FLOAT_MAX_MAGNITUDE: Final = 9.999_999_999_999_999e125
+FLOAT_MAX_MAGNITUDE: Final = 9.999_999_999_999_998e125  # the last one below 1E+126
 ATTRIBUTE_NAME_MAX: Final = 30
 # The manifest's JSON schema is narrower than the page: no leading underscore.
 ATTRIBUTE_NAME_PATTERN: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")

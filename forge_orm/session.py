@@ -183,6 +183,17 @@ class Session:
                 entity.with_key(key)
             self._unit.add(entity, ttl=ttl, condition=condition)
 
+    def insert(self, *entities: Entity, ttl: timedelta | None = None) -> None:
+        """Create *entities* at the next flush; the flush raises `KeyConflict` for one whose
+        key exists.
+
+        Each is one ``/entity/set`` with the key policy ``FAIL_IF_EXISTS``, which the service
+        has neither in a batch nor in a transaction.
+        """
+        self._check_open()
+        for entity in entities:
+            self._unit.add(entity, ttl=ttl, create=True)
+
     def delete(self, *entities: Entity, condition: Condition[Any] | None = None) -> None:
         """Delete *entities* at the next flush, if *condition* holds for each."""
         self._check_open()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import ForgeError, ItemFailure, PartialCommit
+from ..operations import BatchOutcome
 from ..unit import Atomic, PlannedCall, UnitOfWork, WriteItem
 from .core import Flow, Outcome, answer
 
@@ -74,7 +75,7 @@ def _settle(call: PlannedCall, outcome: Outcome) -> _Settled:
     except ForgeError as error:
         error.add_note(f"in {call}")
         return _Settled((), call.items, call.failures_for(error), error)
-    if result is None or not result.failed:
+    if not isinstance(result, BatchOutcome) or not result.failed:
         return _Settled(call.items)
     failed = {(failure.entity, failure.key) for failure in result.failed}
     saved = [item for item in call.items if item.address not in failed]

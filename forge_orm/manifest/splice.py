@@ -76,7 +76,7 @@ class _Splicer:
             self._check(node, old, new)
         written = {entry.key: entry for entry in node.entries}
         if written.keys() != old.keys():
-            raise _CannotEdit  # keys that come from elsewhere by <<
+            raise _by_hand()  # some keys come from elsewhere by <<
         for name, entry in written.items():
             if name not in new:
                 yield self._without(entry)
@@ -94,13 +94,15 @@ class _Splicer:
         wanted = {_name(item): item for item in new}
         names = [_name(item) for item in old]
         self._check(node, names, wanted)
+        added = [item for item in new if _name(item) not in names]
+        if [name for name in names if name in wanted] + list(map(_name, added)) != list(wanted):
+            raise _CannotEdit  # the order of what is there changes
         for entry, name, item in zip(node.entries, names, old, strict=True):
             if name not in wanted:
                 yield self._without(entry)
             elif wanted[name] != item:
                 yield from self._item(entry, item, wanted[name])
         column = self._column(node.entries[0].start)
-        added = [item for item in new if _name(item) not in names]
         lines = [line for item in added for line in list_item(item, column, self._style)]
         yield from self._after(node.end, lines)
 

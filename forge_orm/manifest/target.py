@@ -16,9 +16,9 @@ def target(manifest: Mapping[str, Any], schemas: Iterable[EntitySchema]) -> dict
     What says the same already is kept as it is written, its order and the short form of an
     index included; what is new comes last.
     """
+    known = {schema.name: schema for schema in parse_schemas(manifest)}
     app = dict(manifest.get("app") or {})
     storage = dict(app.get("storage") or {})
-    known = {schema.name: schema for schema in parse_schemas(manifest)}
     written: list[dict[str, Any]] = storage.get("entities") or []
     items: dict[str, dict[str, Any]] = {item["name"]: item for item in written}
     wanted = {schema.name: schema for schema in schemas}

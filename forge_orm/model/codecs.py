@@ -161,28 +161,28 @@ def encode_time(value: time) -> str:
     return value.isoformat(timespec="microseconds")
 
 
-_EXACT_MICROSECONDS: Final = 2**53
+# From here on two neighbouring floats are more than a microsecond apart.
+_EXACT_SECONDS: Final = timedelta(seconds=2**33)
 
 
 def encode_timedelta(value: timedelta) -> float:
-    """Seconds; exact to the microsecond up to 285 years."""
-    if abs(value // timedelta(microseconds=1)) > _EXACT_MICROSECONDS:
-        raise ValueError(f"{value!r} is longer than 285 years, past which it loses precision")
+    """Seconds; exact to the microsecond up to 272 years."""
+    if abs(value) > _EXACT_SECONDS:
+        raise ValueError(f"{value!r} is longer than 272 years, past which it loses precision")
     return value.total_seconds()
 
 
 def decode_timedelta(value: Any) -> Any:
-    """Read seconds without the rounding of binary fractions."""
-    if isinstance(value, int | float):
-        return timedelta(microseconds=round(value * 1_000_000))
-    return value
+    """Read seconds, rounded to the nearest microsecond."""
+    return timedelta(seconds=value) if isinstance(value, int | float) else value
 
 
 def encode_decimal(value: Decimal) -> str:
     """One text for equal numbers; digits past float's are kept."""
     if not value.is_finite():
         raise ValueError(f"{value!r} is not finite")
-    return format(value.normalize(), "f") if value else "0"
+    text = format(value, "f")  # normalize() would round to 28 digits
+    return (text.rstrip("0").rstrip(".") if "." in text else text) if value else "0"
 
 
 def sortable_decimal(max_digits: int, places: int) -> Codec:
@@ -191,13 +191,16 @@ def sortable_decimal(max_digits: int, places: int) -> Codec:
     Negative numbers are stored as their nines' complement, so that more negative sorts
     first.
     """
-    scale, bound = Decimal(10) ** places, 10**max_digits
+    scale, bound = 10**places, 10**max_digits
 
     def encode(value: Decimal) -> str:
         if not value.is_finite():
             raise ValueError(f"{value!r} is not finite")
-        scaled = value * scale
-        if scaled != (units := int(scaled)) or abs(units) >= bound:
+        # In integers: Decimal's own arithmetic rounds to 28 digits.
+        fits = not value or value.adjusted() < max_digits
+        numerator, denominator = value.as_integer_ratio() if fits else (bound, 1)
+        units, rest = divmod(numerator * scale, denominator)
+        if rest or abs(units) >= bound:
             raise ValueError(
                 f"{value!r} does not fit {max_digits} digits, {places} of them decimals"
             )
@@ -209,7 +212,7 @@ def sortable_decimal(max_digits: int, places: int) -> Codec:
         if not (isinstance(value, str) and len(value) == max_digits + 1 and value.isdecimal()):
             return value
         digits = int(value[1:])
-        return Decimal(digits if value[0] == "1" else digits - bound + 1) / scale
+        return Decimal(f"{digits if value[0] == '1' else digits - bound + 1}E-{places}")
 
     return Codec(AttributeType.STRING, (Decimal,), encode, decode)
 

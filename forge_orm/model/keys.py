@@ -201,7 +201,14 @@ class KeyTemplate:
         return str(self._parts[name].encode(values[name]))
 
     def _read(self, name: str, text: str) -> Any:
-        return self._parts[name].decode(text) if name in self._parts else text
+        if name not in self._parts:
+            return text
+        try:
+            return self._parts[name].decode(text)
+        except ValueError as error:  # pydantic's is one
+            raise InvalidValue(
+                f"{self._owner}: {text!r} is no {name!r} of the key {self.text!r}: {error}"
+            ) from None
 
     def _literals(self) -> list[str]:
         return [literal for literal, *_ in Formatter().parse(self.text)]

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from pydantic_core import from_json
-
 from ..errors import ItemFailure, KeyNotFound, service_error
 from ..wire import Json, MetadataField, Request, Response
 from .core import (
@@ -21,6 +19,7 @@ from .core import (
     checked,
     json_object,
     metadata_options,
+    parsed,
     stored_row,
     ttl_payload,
 )
@@ -67,7 +66,7 @@ def batch_get(
 
 def read_batch_rows(body: bytes) -> tuple[list[Stored[Any]], list[ItemFailure]]:
     """Read the answer of a ``/batch/get`` of plain keys."""
-    answer = from_json(body)
+    answer = parsed(body)
     rows = [stored_row(row) for row in answer["successfulKeys"]]
     return rows, read_failures(answer["failedKeys"])
 
@@ -95,7 +94,7 @@ def _read_bytes(response: Response) -> bytes:
 
 
 def _read_outcome(response: Response) -> BatchOutcome:
-    answer = from_json(checked(response).body)
+    answer = parsed(checked(response).body)
     done = tuple((row.get("entityName"), row["key"]) for row in answer["successfulKeys"])
     return BatchOutcome(done, tuple(read_failures(answer["failedKeys"])))
 

@@ -121,6 +121,14 @@ def checked(response: Response) -> Response:
     return response
 
 
+def parsed(body: bytes) -> Any:
+    """Read a JSON answer; raises `ServiceError` for anything else, such as a proxy's page."""
+    try:
+        return from_json(body)
+    except ValueError:
+        raise error_from(Response(200, body)) from None
+
+
 def found(response: Response) -> Response | None:
     """Return a successful *response*, or None where the key does not exist."""
     if response.status == 200 or response.ok:
@@ -145,7 +153,7 @@ def read_stored(response: Response) -> Stored[Any] | None:
     """Read a value with its metadata; None where the answer has no body."""
     if not checked(response).body:
         return None
-    return stored_row(from_json(response.body))
+    return stored_row(parsed(response.body))
 
 
 def stored_row(row: dict[str, Any]) -> Stored[Any]:

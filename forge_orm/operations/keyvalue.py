@@ -10,8 +10,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from pydantic_core import from_json
-
 from ..wire import Json, MetadataField, Request, Response
 from .core import (
     PLAIN,
@@ -23,6 +21,7 @@ from .core import (
     found,
     json_object,
     metadata_options,
+    parsed,
     read_stored,
     stored_row,
 )
@@ -89,5 +88,5 @@ def _read_found(response: Response) -> Stored[Any] | None:
 
 
 def _read_page(response: Response) -> StoredPage:
-    answer = from_json(checked(response).body)
+    answer = parsed(checked(response).body)
     return StoredPage(tuple(map(stored_row, answer["data"])), answer.get("cursor"))

@@ -184,11 +184,12 @@ def flat_filter(spec: QuerySpec) -> tuple[str, tuple[Comparison[Any], ...]] | No
 
     A negative comparison of an attribute that may be absent is sent with ``EXISTS`` beside
     it: whether absence satisfies it is not documented, and here it never does. Raises
-    `QueryError` for what one flat list cannot say.
+    `QueryError` for what one flat list cannot say; joined by or that includes the former.
     """
     terms = [part for condition in spec.filters for part in _conjuncts(condition)]
     if len(terms) == 1 and isinstance(terms[0], AnyOf):
         joined, comparisons = "or", tuple(_flat(terms[0].conditions, spec))
+        _refuse_ambiguous(comparisons)
     else:
         joined, comparisons = "and", tuple(_guarded(_flat(terms, spec)))
     for comparison in comparisons:
@@ -233,6 +234,18 @@ def _guarded(comparisons: Iterable[Comparison[Any]]) -> Iterator[Comparison[Any]
         if comparison.ambiguous and comparison.attribute not in present:
             present.add(comparison.attribute)
             yield KeyCondition(comparison.attribute, Operator.EXISTS, ())
+
+
+def _refuse_ambiguous(comparisons: tuple[Comparison[Any], ...]) -> None:
+    """Refuse what `_guarded` would make clear: beside ``or`` there is no place for it."""
+    absent = {each.attribute for each in comparisons if each.operator is Operator.NOT_EXISTS}
+    for comparison in comparisons:
+        if comparison.ambiguous and comparison.attribute not in absent:
+            raise QueryError(
+                f"{comparison!r} joined by |: it is not documented whether an entity without "
+                f"{comparison.attribute!r} satisfies it. If it should, add "
+                f"| {comparison.attribute}.missing(); if not, ask two queries"
+            )
 
 
 def _refuse_index_attribute(spec: QuerySpec, comparison: Comparison[Any]) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # Longer than a client keeps an idle connection: the side that closes first knows of it.
 _KEEP_ALIVE: Final = 75
 _GRACE: Final = 5
+_PORT_MAX: Final = 65_535
 
 
 def serve(
@@ -106,6 +107,11 @@ def _server(app: ForgeApp) -> uvicorn.Server:
 
 
 def _listen(host: str, port: int) -> socket.socket:
+    if not 0 <= port <= _PORT_MAX:  # which bind() says in an OverflowError
+        raise ConfigurationError(
+            f"cannot listen on {host} port {port}: ports are 1 to {_PORT_MAX}, and 0 is any "
+            "free one"
+        )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=family, backlog=128)

@@ -36,9 +36,14 @@ def change_of(entity: Entity, origin: Origin) -> Change | None:
     differing = _differing(stored, _normal(mapping, before))
     if not differing:
         return None
-    known = {item.name for item in mapping.attributes.values()}
-    unknown = {name: value for name, value in before.items() if name not in known}
-    return Change({**stored, **unknown}, differing)
+    return Change({**stored, **unknown(entity, origin)}, differing)
+
+
+def unknown(entity: Entity, origin: Origin) -> dict[str, Any]:
+    """Return what was stored with *entity* under names that its class does not know."""
+    known = {item.name for item in type(entity).__forge__.attributes.values()}
+    before = origin.value(str(key_of(entity)))
+    return {name: value for name, value in before.items() if name not in known}
 
 
 def mutated(entity: Entity, origin: Origin) -> bool:

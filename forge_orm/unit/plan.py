@@ -19,9 +19,13 @@ from ..operations import (
     BatchOutcome,
     Check,
     Operation,
+    Setting,
+    Stored,
     Write,
     batch_delete,
     batch_set,
+    entity_delete,
+    entity_set,
     transaction,
 )
 
@@ -35,7 +39,8 @@ Atomic: TypeAlias = Literal["auto", "always", "never"]
 class WriteItem:
     """One entity to set (*value* is its JSON) or to delete (*value* is None).
 
-    *attributes* are the changed ones, empty for a new entity.
+    *attributes* are the changed ones, empty for a new entity. *create* makes the write fail
+    where the key exists.
     """
 
     name: tuple[type[Any], str]
@@ -45,6 +50,7 @@ class WriteItem:
     attributes: tuple[str, ...] = ()
     conditions: tuple[Condition[Any], ...] = ()
     ttl: timedelta | None = None
+    create: bool = False
 
     @property
     def address(self) -> tuple[str, str]:
@@ -62,7 +68,8 @@ class WriteItem:
             what = f"delete {entity} {key!r}"
         else:
             changed = f" ({', '.join(self.attributes)})" if self.attributes else ""
-            what = f"set {entity} {key!r}{changed}, {len(self.value)} bytes"
+            verb = "create" if self.create else "set"
+            what = f"{verb} {entity} {key!r}{changed}, {len(self.value)} bytes"
         ttl = f", ttl {self.ttl}" if self.ttl is not None else ""
         return f"{what}{ttl}{_when(self.conditions)}"
 
@@ -73,7 +80,7 @@ class PlannedCall:
 
     items: tuple[WriteItem, ...]
     checks: tuple[Check, ...]
-    operation: Operation[BatchOutcome] | Operation[None]
+    operation: Operation[BatchOutcome] | Operation[Stored[Any] | None] | Operation[None]
 
     @property
     def path(self) -> str:
@@ -88,7 +95,7 @@ class PlannedCall:
         """Show the call and its items, one a line."""
         size = len(self.operation.request.body)
         count = len(self.items) + len(self.checks)
-        lines = [f"{self.path}: {count} item{'s' * (count != 1)}, {size} bytes"]
+        lines = [f"{self.path}: {_counted(count, 'item')}, {size} bytes"]
         lines += [f"  {item}" for item in self.items]
         lines += [
             f"  check {test.entity} {test.key!r}{_when(test.conditions)}"
@@ -124,8 +131,7 @@ class WritePlan:
         """Show the plan, call by call."""
         if not self.stages:
             return "nothing to send"
-        calls = len(self.calls)
-        head = f"{len(self.items)} writes in {calls} call{'s' * (calls != 1)}"
+        head = f"{_counted(len(self.items), 'write')} in {_counted(len(self.calls), 'call')}"
         return "\n".join([head, *map(str, self.calls)])
 
     __repr__ = __str__
@@ -143,8 +149,10 @@ def make_plan(items: Sequence[WriteItem], checks: Sequence[Check], atomic: Atomi
         return WritePlan()
     if atomic == "always" or checks:
         return WritePlan(((_one_transaction(items, checks),),))
-    plain = [item for item in items if not item.conditions]
-    stages = (tuple(_transactions(guarded)), tuple(_batches(plain)))
+    created = [item for item in items if item.create]
+    plain = [item for item in items if not item.conditions and not item.create]
+    single = (*map(_single, created), *_batches(plain))
+    stages = (tuple(_transactions(guarded)), single)
     return WritePlan(tuple(stage for stage in stages if stage))
 
 
@@ -155,6 +163,8 @@ def _one_transaction(items: Sequence[WriteItem], checks: Sequence[Check]) -> Pla
             f"{count} operations do not fit one transaction: the limit is {limit}, so "
             f"{count - limit} too many. Commit in parts, or use atomic='auto'"
         )
+    for item in items:
+        _refuse_create(item)
     operation = transaction([_write(item) for item in items], checks)
     if (size := len(operation.request.body)) > limits.PAYLOAD_MAX_BYTES:
         raise SessionError(
@@ -172,10 +182,30 @@ def _transactions(items: Sequence[WriteItem]) -> Iterator[PlannedCall]:
 def _batches(items: Sequence[WriteItem]) -> Iterator[PlannedCall]:
     sets = [item for item in items if item.value is not None]
     deletes = [item for item in items if item.value is None]
-    for chunk in _chunks(sets, limits.BATCH_MAX_ITEMS, _size):
-        yield PlannedCall(tuple(chunk), (), batch_set([_item(item) for item in chunk]))
-    for chunk in _chunks(deletes, limits.BATCH_MAX_ITEMS, _size):
-        yield PlannedCall(tuple(chunk), (), batch_delete([_item(item) for item in chunk]))
+    for group, batch in ((sets, batch_set), (deletes, batch_delete)):
+        for chunk in _chunks(group, limits.BATCH_MAX_ITEMS, _size):
+            if len(chunk) == 1:
+                yield _single(chunk[0])
+            else:
+                yield PlannedCall(tuple(chunk), (), batch([_item(item) for item in chunk]))
+
+
+def _single(item: WriteItem) -> PlannedCall:
+    """One write alone has a call of its own, whose error says more than a batch's."""
+    entity, key = item.address
+    if item.value is None:
+        return PlannedCall((item,), (), entity_delete(entity, key))
+    setting = Setting(item.ttl, "FAIL_IF_EXISTS" if item.create else None)
+    return PlannedCall((item,), (), entity_set(entity, key, item.value, setting))
+
+
+def _refuse_create(item: WriteItem) -> None:
+    if item.create:
+        entity, key = item.address
+        raise SessionError(
+            f"insert of {entity} {key!r} cannot be part of a transaction: the service takes "
+            "a key policy on a single set only. Commit it first, or add() it"
+        )
 
 
 def _chunks(items: Iterable[T], most: int, size_of: Callable[[T], int]) -> Iterator[list[T]]:
@@ -210,6 +240,10 @@ def _item(item: WriteItem) -> BatchItem:
 def _write(item: WriteItem) -> Write:
     entity, key = item.address
     return Write(key, entity, item.value, item.ttl, item.conditions)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def _when(conditions: Sequence[Condition[Any]]) -> str:

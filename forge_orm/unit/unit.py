@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypeAlias, TypeVar, cast
 
 from pydantic import ValidationError
-from pydantic_core import from_json
 
 from ..errors import CorruptValue, SessionError
 from ..expressions import Condition
@@ -16,7 +15,8 @@ from ..model.entity import Entity, Origin, key_of, origin_of, read_metadata, set
 from ..model.keys import check_key
 from ..model.mapping import EntityMapping
 from ..operations import Check
-from .changes import change_of, mutated
+from ..operations.core import parsed
+from .changes import change_of, mutated, unknown
 from .identity import IdentityMap
 from .plan import Atomic, WriteItem, WritePlan, make_plan
 
@@ -30,12 +30,17 @@ _set_class: Any = vars(object)["__class__"].__set__
 
 @dataclass(frozen=True, slots=True)
 class _Pending:
-    """A write asked for: of *entity*, or the deletion of a key whose entity is not here."""
+    """A write asked for: of *entity*, or the deletion of a key whose entity is not here.
+
+    *unknown* are stored attributes that its class does not know, to be written again.
+    """
 
     entity: Entity | None
     deleting: bool
     conditions: tuple[Condition[Any], ...] = ()
     ttl: timedelta | None = None
+    unknown: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    create: bool = False
 
 
 class UnitOfWork:
@@ -68,7 +73,7 @@ class UnitOfWork:
         try:
             row = (readers.row_with_metadata if with_metadata else readers.row)(body)
         except ValidationError as error:
-            raise mapping.corrupt(error, from_json(body).get("key", "?")) from None
+            raise mapping.corrupt(error, parsed(body).get("key", "?")) from None
         return self._load(mapping, [row], body, with_metadata=with_metadata)[0]
 
     def load_page(
@@ -135,8 +140,12 @@ class UnitOfWork:
         *,
         ttl: timedelta | None = None,
         condition: Condition[Any] | None = None,
+        create: bool = False,
     ) -> None:
-        """Write *entity* at the next flush, whether it is new or known."""
+        """Write *entity* at the next flush, whether it is new or known.
+
+        With *create* the write fails where the key exists.
+        """
         type(entity).__forge__.entity_schema()
         name = _name(entity)
         known = self.identity.find(*name)
@@ -145,11 +154,20 @@ class UnitOfWork:
                 f"{type(entity).__name__} {name[1]!r}: the session holds another object of "
                 "that key. Change that one, or expunge it first"
             )
+        if create and self._watches(entity):
+            raise SessionError(
+                f"{type(entity).__name__} {name[1]!r} was read from the store, so it cannot "
+                "be inserted; change it, and it is saved"
+            )
         self.identity.add(entity)
-        if self._watches(entity) and ttl is None and condition is None:
-            self._pending.pop(name, None)  # a known entity is written if it changed
-            return
-        self._pending[name] = _Pending(entity, False, _given(condition), ttl)
+        origin, before = origin_of(entity), self._pending.get(name)
+        kept: Mapping[str, Any] = {} if before is None else before.unknown
+        if origin is not None and origin.knows(name[1]):
+            if self._watches(entity) and ttl is None and condition is None:
+                self._pending.pop(name, None)  # a known entity is written if it changed
+                return
+            kept = unknown(entity, origin)
+        self._pending[name] = _Pending(entity, False, _given(condition), ttl, kept, create)
 
     def delete(self, entity: Entity, *, condition: Condition[Any] | None = None) -> None:
         """Delete *entity* at the next flush; one that was only added is just forgotten."""
@@ -180,7 +198,9 @@ class UnitOfWork:
         self._required.pop(name, None)
         self._touched.pop(id(entity), None)
         if (origin := origin_of(entity)) is not None and origin.tracker is self._touched:
-            set_origin(entity, Origin(values={}, metadata=origin.metadata))
+            key = name[1]
+            values = {key: origin.value(key)} if origin.knows(key) else {}
+            set_origin(entity, Origin(values=values, metadata=origin.metadata))
 
     def clear(self) -> None:
         """Forget everything: what was read, what changed, what was pending."""
@@ -260,7 +280,7 @@ class UnitOfWork:
         origin = origin_of(entity)
         known = origin is not None and self._watches(entity) and origin.knows(name[1])
         change = change_of(entity, origin) if known and origin is not None else None
-        stored = mapping.stored(entity) if change is None else change.stored
+        stored = {**mapping.stored(entity), **pending.unknown}
         return WriteItem(
             name,
             entity,
@@ -269,6 +289,7 @@ class UnitOfWork:
             () if change is None else change.attributes,
             pending.conditions,
             pending.ttl,
+            pending.create,
         )
 
     def _changed(self) -> Iterator[Entity]:
@@ -305,5 +326,6 @@ def _corrupt_row(
     """Name the first row that does not fit; one bad row fails its whole page."""
     place = error.errors()[0]["loc"]
     position = place[1] if len(place) > 1 and place[0] == rows else None
-    key = from_json(body)[rows][position]["key"] if isinstance(position, int) else "?"
+    answer = parsed(body)
+    key = answer[rows][position]["key"] if isinstance(position, int) else "?"
     return mapping.corrupt(error, key)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from forge_orm import AsyncForge, Forge
 from forge_orm.wire import Request, Response
@@ -61,10 +61,8 @@ class Scripted:
     async def asend(self, request: Request, /) -> Response:
         return self.send(request)
 
-    async def __aenter__(self) -> Scripted:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         return None
-
-

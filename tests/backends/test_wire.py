@@ -145,9 +145,7 @@ def test_the_nearest_tenant_is_spoken_for(
 
     with respx.mock() as router:
         router.post(f"{SIDECAR}{PATH}get").respond(204)
-        play(
-            colour, HttpBackend(SIDECAR, tenant=tenant(backend)), scene, tenant=tenant(forge)
-        )
+        play(colour, HttpBackend(SIDECAR, tenant=tenant(backend)), scene, tenant=tenant(forge))
         assert [call.request.headers[PROXY] for call in router.calls] == [
             f"Forge as=app,id={expected}"
         ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -21,12 +21,24 @@ class Item(NamedTuple):
     expires: int | None
 
 
+def refusal(act: Callable[[], object]) -> tuple[int, str] | None:
+    """Do *act*; return what it was refused with, or None."""
+    try:
+        act()
+    except Refused as refused:
+        return refused.answer
+    return None
+
+
 class Refused(Exception):
     """What the service answers instead."""
 
     def __init__(self, status: int, code: str) -> None:
         super().__init__(code)
         self.answer = (status, code)
+
+
+TEXTUAL = ("title", "shelf")
 
 
 @dataclass
@@ -56,7 +68,9 @@ class Model:
             elif given is None:
                 if self.readings.refuse_null:
                     raise Refused(400, "INVALID_ENTITY_VALUE")
-            elif self.readings.refuse_blank and isinstance(given, str) and not given.strip():
+            elif (
+                self.readings.refuse_blank and name in ("title", "shelf") and not given.strip()
+            ):
                 raise Refused(400, "INVALID_ENTITY_VALUE")
         return {
             name: given
@@ -143,27 +157,19 @@ class Model:
             yield key, value
 
 
-def compares(ours: Any, condition: str, theirs: Any, upper: Any = None) -> bool:
-    match condition:
-        case "EQUAL_TO":
-            return bool(ours == theirs)
-        case "NOT_EQUAL_TO":
-            return bool(ours != theirs)
-        case "LESS_THAN":
-            return bool(ours < theirs)
-        case "LESS_THAN_EQUAL_TO":
-            return bool(ours <= theirs)
-        case "GREATER_THAN":
-            return bool(ours > theirs)
-        case "GREATER_THAN_EQUAL_TO":
-            return bool(ours >= theirs)
-        case "BETWEEN":
-            return bool(theirs <= ours <= upper)
-        case "BEGINS_WITH":
-            return bool(ours[: len(theirs)] == theirs)
-        case "CONTAINS":
-            return theirs in ours
-        case "NOT_CONTAINS":
-            return theirs not in ours
-        case _:
-            raise AssertionError(condition)
+def compares(ours: Any, condition: str, *theirs: Any) -> bool:
+    return COMPARISONS[condition](ours, *theirs)
+
+
+COMPARISONS: dict[str, Callable[..., bool]] = {
+    "EQUAL_TO": lambda ours, value: ours == value,
+    "NOT_EQUAL_TO": lambda ours, value: ours != value,
+    "LESS_THAN": lambda ours, value: ours < value,
+    "LESS_THAN_EQUAL_TO": lambda ours, value: ours <= value,
+    "GREATER_THAN": lambda ours, value: ours > value,
+    "GREATER_THAN_EQUAL_TO": lambda ours, value: ours >= value,
+    "BETWEEN": lambda ours, low, high: low <= ours <= high,
+    "BEGINS_WITH": lambda ours, value: ours[: len(value)] == value,
+    "CONTAINS": lambda ours, value: value in ours,
+    "NOT_CONTAINS": lambda ours, value: value not in ours,
+}

@@ -31,11 +31,11 @@ BOOKS = st.fixed_dictionaries({}, optional=VALUES)
 ODD_BOOKS = st.builds(
     lambda book, odd: {**book, **odd}, BOOKS, st.fixed_dictionaries({}, optional=ODD)
 )
-KEYS = st.sampled_from(["k", "k:1", "k:10", "k:2", "K", "x y", "z#1"])
-TENANTS = st.sampled_from(["one", "two"])
+KEYS = st.sampled_from(["k", "k:10", "k:2", "K", "x y"])
+TENANTS = st.sampled_from(["one", "one", "one", "two"])
 PLAIN: st.SearchStrategy[Any] = st.sampled_from(["", 0, False, [], {"a": None}, "text"])
-NAMES = st.tuples(TENANTS, st.sampled_from(["book", "book", None]), KEYS)
-TTLS = st.sampled_from([None, None, 1, HOUR, 3 * DAY])
+NAMES = st.tuples(TENANTS, st.sampled_from(["book", None]), st.sampled_from(["k", "k:2"]))
+TTLS = st.sampled_from([None, None, 1, HOUR, 2 * DAY])
 
 ORDERED = ["LESS_THAN", "LESS_THAN_EQUAL_TO", "GREATER_THAN", "GREATER_THAN_EQUAL_TO"]
 TEXTUAL = ["CONTAINS", "NOT_CONTAINS", "BEGINS_WITH"]

@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from forge_orm import Attr, Entity, Registry, attr, index
+from forge_orm import Attr, DeclarationError, Entity, Registry, attr, index
 
 from .declaring import entity
 
@@ -204,3 +204,33 @@ def test_registries_keep_classes_of_one_name_apart() -> None:
 
     assert ours.__forge__.schema == theirs.__forge__.schema
     assert ours is not theirs
+
+
+def test_one_name_for_two_classes_of_a_registry_is_refused() -> None:
+    registry = Registry("app")
+    first = entity({"a": str}, label="One", registry=registry)
+
+    with pytest.raises(DeclarationError, match=r"Two: entity 'thing' .*\.One in .*'app'"):
+        entity({"a": str}, label="Two", registry=registry)
+    assert list(registry) == [first]
+
+
+def test_an_app_has_twenty_entities() -> None:
+    registry = Registry("app")
+    for number in range(20):
+        entity({"a": str}, name=f"entity{number}", label=f"E{number}", registry=registry)
+    assert len(registry.schemas()) == 20
+
+    entity({"a": str}, name="entity20", label="E20", registry=registry)
+    with pytest.raises(DeclarationError, match=r"'app': 21 entities; the limit .* is 20"):
+        registry.schemas()
+
+
+def test_a_field_of_a_mixin_is_refused_under_a_reserved_name_too() -> None:
+    class Described(BaseModel):
+        metadata: str
+
+    with pytest.raises(DeclarationError, match=r"Thing\.metadata: .* metadata_"):
+
+        class Thing(Entity, Described, name="thing", registry=Registry()):  # type: ignore[misc] # pyright: ignore[reportIncompatibleVariableOverride]
+            pass

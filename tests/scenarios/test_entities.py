@@ -10,6 +10,7 @@ import pytest
 from forge_orm import (
     ConditionFailed,
     InvalidValue,
+    KeyConflict,
     MetadataField,
     PartialCommit,
     QueryError,
@@ -403,3 +404,32 @@ async def test_what_the_service_cannot_store_is_refused_before_any_call(
             session.rollback()
     async with forge.session() as session:
         assert await session.all(Task.index("title")) == []
+
+
+@scenario
+async def test_insert_creates_and_never_overwrites(forge: Any, face: Face) -> None:
+    async with forge.session() as session:
+        session.insert(Task(project="P", number=1, title="first"))
+        assert [call.path for call in session.plan().calls] == ["entity/set"]
+    with pytest.raises(KeyConflict):
+        async with forge.session() as session:
+            session.insert(Task(project="P", number=1, title="second"))
+    async with forge.session() as session:
+        task = await session.get(Task, "task:P:1")
+        with pytest.raises(SessionError, match="cannot be inserted"):
+            session.insert(task)
+        session.delete(task)
+        assert [call.path for call in session.plan().calls] == ["entity/delete"]
+
+    assert task.title == "first"
+    async with forge.session() as session:
+        assert await session.get(Task, task.key) is None
+
+
+@scenario
+async def test_an_insert_is_no_part_of_a_transaction(forge: Any, face: Face) -> None:
+    async with forge.session(atomic="always") as session:
+        session.insert(Task(project="P", number=1, title="first"))
+        with pytest.raises(SessionError, match="cannot be part of a transaction"):
+            session.plan()
+        session.rollback()
