@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Generic, NoReturn, TypeVar
 
-from .errors import QueryError
+from .errors import InvalidValue, QueryError
 from .schema import AttributeType
 from .wire import Scalar
 
@@ -253,15 +253,13 @@ class Expr(Generic[Owner, T]):
         self: Expr[Owner, str] | Expr[Owner, str | None], prefix: str
     ) -> KeyCondition[Owner]:
         """Begin with *prefix*, letter by letter."""
-        self._needs_text("startswith()")
-        return self._compare(Operator.BEGINS_WITH, prefix)
+        return KeyCondition(*self._text(Operator.BEGINS_WITH, "startswith()", prefix))
 
     def contains(
         self: Expr[Owner, str] | Expr[Owner, str | None], part: str
     ) -> Condition[Owner]:
         """Hold *part* somewhere, letter by letter."""
-        self._needs_text("contains()")
-        return self._plain(Operator.CONTAINS, part)
+        return Comparison(*self._text(Operator.CONTAINS, "contains()", part))
 
     def in_(self, values: Iterable[T]) -> Condition[Owner]:
         """Equal to one of *values*: sent as one ``EQUAL_TO`` for each, joined by or."""
@@ -327,6 +325,14 @@ class Expr(Generic[Owner, T]):
     def _presence(self, operator: Operator) -> KeyCondition[Owner]:
         return KeyCondition(*self._terms(operator, ()))
 
-    def _needs_text(self, method: str) -> None:
-        if not self._operand.textual:
+    def _text(self, operator: Operator, method: str, part: str) -> tuple[Any, ...]:
+        """Return the terms of a comparison with a part of a text, which is taken as it is."""
+        operand = self._operand
+        if not operand.textual:
             raise QueryError(f"{self!r}.{method} needs an attribute that is stored as its text")
+        given: object = part
+        if not isinstance(given, str) or not given:
+            raise InvalidValue(
+                f"{self!r}.{method} takes a text that is not empty, not {part!r}"
+            )
+        return operand.name, operator, (str(part),), operand.optional, self._owner

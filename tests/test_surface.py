@@ -99,7 +99,6 @@ def _loaded_by(statement: str) -> set[str]:
     ("statement", "needed", "excused"),
     [
         ("import forge_orm", "", ""),
-        ("from forge_orm import *", "", ""),
         ("from forge_orm import LocalBackend", "sqlite3", ""),
         # What httpx itself loads is its own affair.
         ("from forge_orm import HttpBackend", "httpx", "httpcore anyio asyncio ssl click rich"),

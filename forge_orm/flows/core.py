@@ -24,7 +24,7 @@ Flow: TypeAlias = Generator[RoundTrip, tuple[Outcome, ...], T]
 def perform(operation: Operation[T]) -> Flow[T]:
     """Carry out one operation."""
     (outcome,) = yield (operation.request,)
-    return operation.decode(answer(outcome))
+    return operation.read(answer(outcome))
 
 
 def perform_all(operations: list[Operation[T]]) -> Flow[list[T]]:
@@ -33,7 +33,7 @@ def perform_all(operations: list[Operation[T]]) -> Flow[list[T]]:
         return []
     outcomes = yield tuple([operation.request for operation in operations])
     pairs = zip(operations, outcomes, strict=True)
-    return [operation.decode(answer(outcome)) for operation, outcome in pairs]
+    return [operation.read(answer(outcome)) for operation, outcome in pairs]
 
 
 def answer(outcome: Outcome) -> Response:

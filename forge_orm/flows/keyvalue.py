@@ -231,7 +231,7 @@ def _all_done(chunks: Iterable[list[BatchItem]], operation: Any) -> Flow[None]:
     failed: list[ItemFailure] = []
     for chunk, call, outcome in zip(listed, calls, outcomes, strict=True):
         try:
-            result = call.decode(answer(outcome))
+            result = call.read(answer(outcome))
         except ForgeError as error:
             failed += [ItemFailure(None, item.key, error) for item in chunk]
             continue

@@ -47,7 +47,7 @@ def get(
     operation = entity_get(name, check_key(key), metadata)
     # `perform`, written out: this is the call programs make most.
     (outcome,) = yield (operation.request,)
-    body = operation.decode(answer(outcome))
+    body = operation.read(answer(outcome))
     return None if body is None else unit.load_row(cls, body, with_metadata=bool(metadata))
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..errors import ForgeError, ItemFailure, PartialCommit
+from ..errors import ForgeError, ItemFailure, NotSent, PartialCommit
 from ..operations import BatchOutcome
 from ..unit import Atomic, PlannedCall, UnitOfWork, WriteItem
 from .core import Flow, Outcome, answer
@@ -24,12 +24,12 @@ class FlushReport:
 def flush(unit: UnitOfWork, atomic: Atomic) -> Flow[FlushReport]:
     """Send everything pending; what the service confirmed is recorded, call by call.
 
-    Where one call was all there was and it failed as a whole, its error is raised: nothing
-    was written. Otherwise `PartialCommit` says what was and what was not.
+    Where the first call stood alone and failed as a whole, its error is raised: nothing was
+    written. Otherwise `PartialCommit` says what was and what was not.
     """
     plan = unit.plan(atomic)
     saved: list[WriteItem] = []
-    for stage in plan.stages:
+    for number, stage in enumerate(plan.stages, start=1):
         outcomes = yield from _send(unit, stage)
         failed: list[ItemFailure] = []
         for call, outcome in zip(stage, outcomes, strict=True):
@@ -39,9 +39,10 @@ def flush(unit: UnitOfWork, atomic: Atomic) -> Flow[FlushReport]:
             unit.unconfirmed(settled.unsaved)
             saved += settled.saved
             failed += settled.failures
-            if settled.error is not None and len(plan.calls) == 1:
-                raise settled.error
+            if settled.error is not None and len(stage) == 1 and not saved:
+                raise _alone(settled.error, plan.stages[number:])
         if failed:
+            failed += _unsent(plan.stages[number:])
             raise PartialCommit([item.address for item in saved], failed)
     unit.flushed()
     deleted = sum(item.value is None for item in saved)
@@ -59,6 +60,19 @@ def _send(unit: UnitOfWork, stage: tuple[PlannedCall, ...]) -> Flow[tuple[Outcom
         raise
 
 
+def _alone(error: ForgeError, later: Sequence[Sequence[PlannedCall]]) -> ForgeError:
+    if count := sum(len(call.items) for stage in later for call in stage):
+        error.add_note(f"{count} other writes were not sent")
+    return error
+
+
+def _unsent(stages: Sequence[Sequence[PlannedCall]]) -> list[ItemFailure]:
+    error = NotSent("not sent, because an earlier call of the commit failed")
+    return [
+        failure for stage in stages for call in stage for failure in call.failures_for(error)
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class _Settled:
     """What became of one call's items; *error* is set where the call failed as a whole."""
@@ -71,7 +85,7 @@ class _Settled:
 
 def _settle(call: PlannedCall, outcome: Outcome) -> _Settled:
     try:
-        result = call.operation.decode(answer(outcome))
+        result = call.operation.read(answer(outcome))
     except ForgeError as error:
         error.add_note(f"in {call}")
         return _Settled((), call.items, call.failures_for(error), error)

@@ -127,7 +127,7 @@ class Engine:
             now = self.now()
             found = connection.execute(table.get, (tenant, key)).fetchone()
             before = None if found is None else self.present(found)
-            if options.fail_if_exists and before is not None and self._conflicts(before, now):
+            if options.fail_if_exists and found is not None and self._conflicts(found[3], now):
                 raise Refusal("KEY_CONFLICT", "Provided key already exists", 409)
             expires = self.expiry(options.ttl, now, before)
             parameters = (tenant, key, stored, now, now, expires, *cells, self.gone())
@@ -150,9 +150,9 @@ class Engine:
         if absent and self.readings.delete_reports_absent:
             raise key_not_found()
 
-    def _conflicts(self, row: Row, now: int) -> bool:
-        expired = row.expires is not None and row.expires <= now
-        return self.readings.expired_conflicts or not expired
+    def _conflicts(self, expires: int | None, now: int) -> bool:
+        lag = _TTL_LAG_MS if self.readings.expired_conflicts else 0
+        return expires is None or expires > now - lag
 
     # --- plain keys and secrets ----------------------------------------------------------
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -202,7 +203,7 @@ class Store:
                 check_same_thread=False,
                 cached_statements=512,
             )
-            connection.executescript(_SETUP)
+            _set_up(connection)
         except sqlite3.Error as error:
             where = Path(self.path).absolute().parent
             raise ConfigurationError(
@@ -212,6 +213,21 @@ class Store:
         with self._lock:
             self._open.append(connection)
         return connection
+
+
+def _set_up(connection: sqlite3.Connection) -> None:
+    """Prepare a connection; SQLite does not wait its turn to change to WAL, so this does."""
+    end = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            connection.executescript(_SETUP)
+        except sqlite3.OperationalError as error:
+            busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not busy or time.monotonic() > end:
+                raise
+            time.sleep(0.002)
+        else:
+            return
 
 
 def _create(connection: sqlite3.Connection, table: Table) -> None:

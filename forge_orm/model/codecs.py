@@ -326,15 +326,24 @@ def _codec_of_class(plain: type[Any], metadata: Sequence[Any]) -> Codec:
     return _codec_of_subclass(plain) or _codec_by_json_schema(plain, plain)
 
 
-def _refuse_secret(plain: Any) -> None:
+def _refuse_secret(plain: Any, seen: tuple[Any, ...] = ()) -> None:
     origin = get_origin(plain) or plain
+    if plain in seen:
+        return
     if isinstance(origin, type) and issubclass(origin, SecretStr | SecretBytes | Secret):
         raise DeclarationError(
             f"{origin.__name__} would be stored readable (or as '**********'); "
             "keep secrets with session.secrets.set(key, value)"
         )
-    for part in get_args(plain):
-        _refuse_secret(_strip(part)[0])
+    for part in _parts(plain, origin):
+        _refuse_secret(_strip(part)[0], (*seen, plain))
+
+
+def _parts(plain: Any, origin: Any) -> tuple[Any, ...]:
+    """Return the types a type is made of: its arguments, or the fields of a model."""
+    if isinstance(origin, type) and issubclass(origin, BaseModel):
+        return tuple(field.annotation for field in origin.model_fields.values())
+    return get_args(plain)
 
 
 def _refuse_unstorable(plain: Any) -> None:

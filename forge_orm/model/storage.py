@@ -121,7 +121,7 @@ def _list_of(row: Any) -> Any:
 
 
 def _page_of(row: Any) -> Any:
-    return _typed_dict("page", {"data": _list_of(row), "cursor": NotRequired[str]})
+    return _typed_dict("page", {"data": _list_of(row), "cursor": NotRequired[str | None]})
 
 
 def _reader(shape: Any) -> Callable[[bytes], Any]:

@@ -11,15 +11,18 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from pydantic_core import from_json
+
 from ..errors import ItemFailure, KeyNotFound, service_error
 from ..wire import Json, MetadataField, Request, Response
 from .core import (
+    NONSENSE,
     Operation,
     Stored,
     checked,
     json_object,
     metadata_options,
-    parsed,
+    nonsense,
     stored_row,
     ttl_payload,
 )
@@ -65,10 +68,13 @@ def batch_get(
 
 
 def read_batch_rows(body: bytes) -> tuple[list[Stored[Any]], list[ItemFailure]]:
-    """Read the answer of a ``/batch/get`` of plain keys."""
-    answer = parsed(body)
-    rows = [stored_row(row) for row in answer["successfulKeys"]]
-    return rows, read_failures(answer["failedKeys"])
+    """Read the answer of a ``/batch/get`` of plain keys; raises `AnswerLost`."""
+    try:
+        answer = from_json(body)
+        rows = [stored_row(row) for row in answer["successfulKeys"]]
+        return rows, read_failures(answer["failedKeys"])
+    except NONSENSE as error:
+        raise nonsense("batch/get", body) from error
 
 
 def failures_of_get(failures: Sequence[ItemFailure]) -> list[ItemFailure]:
@@ -94,7 +100,7 @@ def _read_bytes(response: Response) -> bytes:
 
 
 def _read_outcome(response: Response) -> BatchOutcome:
-    answer = parsed(checked(response).body)
+    answer = from_json(checked(response).body)
     done = tuple((row.get("entityName"), row["key"]) for row in answer["successfulKeys"])
     return BatchOutcome(done, tuple(read_failures(answer["failedKeys"])))
 

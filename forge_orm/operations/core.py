@@ -10,7 +10,7 @@ from typing import Any, Final, Generic, Literal, NamedTuple, TypeAlias, TypeVar
 from pydantic_core import from_json, to_json
 
 from .. import limits
-from ..errors import InvalidValue, KeyNotFound, error_from
+from ..errors import AnswerLost, ForgeError, InvalidValue, KeyNotFound, error_from
 from ..model.entity import Metadata, read_metadata
 from ..wire import Json, MetadataField, Request, Response
 
@@ -23,11 +23,37 @@ ReturnValue: TypeAlias = Literal["PREVIOUS", "LATEST"]
 class Operation(NamedTuple, Generic[T]):
     """A request together with the meaning of its response.
 
-    *decode* raises the `ServiceError` an error answer stands for.
+    *decode* raises the `ServiceError` an error answer stands for; call `read`, which also
+    knows what to make of an answer of another shape.
     """
 
     request: Request
     decode: Callable[[Response], T]
+
+    def read(self, response: Response) -> T:
+        """Decode *response*; raises `ServiceError`, or `AnswerLost` if it makes no sense."""
+        try:
+            return self.decode(response)
+        except ForgeError:
+            raise
+        except NONSENSE as error:
+            # The cause may quote the body.
+            raise nonsense(self.request.operation, response.body) from (
+                None if self.request.is_secret else error
+            )
+
+
+NONSENSE: Final = (ValueError, TypeError, LookupError, AttributeError)
+"""What reading an answer of another shape raises."""
+
+
+def nonsense(operation: str, body: bytes) -> AnswerLost:
+    """Return the error for a success whose body is not what the service documents."""
+    return AnswerLost(
+        f"{operation}: a success was answered, but its {len(body)} bytes are not what the "
+        "service documents, so something else may have answered. If this was a write, it is "
+        "unknown whether it took effect"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +147,6 @@ def checked(response: Response) -> Response:
     return response
 
 
-def parsed(body: bytes) -> Any:
-    """Read a JSON answer; raises `ServiceError` for anything else, such as a proxy's page."""
-    try:
-        return from_json(body)
-    except ValueError:
-        raise error_from(Response(200, body)) from None
-
-
 def found(response: Response) -> Response | None:
     """Return a successful *response*, or None where the key does not exist."""
     if response.status == 200 or response.ok:
@@ -150,10 +168,10 @@ def deleted(response: Response) -> None:
 
 
 def read_stored(response: Response) -> Stored[Any] | None:
-    """Read a value with its metadata; None where the answer has no body."""
+    """Read what a set returns: a value with its metadata; None where there is no body."""
     if not checked(response).body:
         return None
-    return stored_row(parsed(response.body))
+    return stored_row(from_json(response.body))
 
 
 def stored_row(row: dict[str, Any]) -> Stored[Any]:

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from pydantic_core import from_json
+
 from ..wire import Json, MetadataField, Request, Response
 from .core import (
     PLAIN,
@@ -21,7 +23,6 @@ from .core import (
     found,
     json_object,
     metadata_options,
-    parsed,
     read_stored,
     stored_row,
 )
@@ -84,9 +85,9 @@ def query(
 
 
 def _read_found(response: Response) -> Stored[Any] | None:
-    return None if found(response) is None else read_stored(response)
+    return None if found(response) is None else stored_row(from_json(response.body))
 
 
 def _read_page(response: Response) -> StoredPage:
-    answer = parsed(checked(response).body)
+    answer = from_json(checked(response).body)
     return StoredPage(tuple(map(stored_row, answer["data"])), answer.get("cursor"))

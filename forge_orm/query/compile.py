@@ -64,7 +64,7 @@ def _partition(spec: QuerySpec) -> tuple[Scalar, ...]:
     if missing:
         raise QueryError(
             f"index {spec.index} needs a value for {', '.join(map(repr, missing))}: add "
-            f"where({spec.entity}.{missing[0]} == …). The service cannot search across "
+            f"where({missing[0]} == …). The service cannot search across "
             "partitions; ask 'by-key' or an index without a partition for that"
         )
     return tuple(given[name] for name in spec.index.partition)

@@ -8,14 +8,15 @@ from datetime import timedelta
 from typing import Any, TypeAlias, TypeVar, cast
 
 from pydantic import ValidationError
+from pydantic_core import from_json
 
-from ..errors import CorruptValue, SessionError
+from ..errors import ForgeError, SessionError
 from ..expressions import Condition
 from ..model.entity import Entity, Origin, key_of, origin_of, read_metadata, set_key, set_origin
 from ..model.keys import check_key
 from ..model.mapping import EntityMapping
 from ..operations import Check
-from ..operations.core import parsed
+from ..operations.core import NONSENSE, nonsense
 from .changes import change_of, mutated, unknown
 from .identity import IdentityMap
 from .plan import Atomic, WriteItem, WritePlan, make_plan
@@ -73,7 +74,7 @@ class UnitOfWork:
         try:
             row = (readers.row_with_metadata if with_metadata else readers.row)(body)
         except ValidationError as error:
-            raise mapping.corrupt(error, parsed(body).get("key", "?")) from None
+            raise _unreadable(mapping, error, body) from None
         return self._load(mapping, [row], body, with_metadata=with_metadata)[0]
 
     def load_page(
@@ -85,7 +86,7 @@ class UnitOfWork:
         try:
             page = (readers.page_with_metadata if with_metadata else readers.page)(body)
         except ValidationError as error:
-            raise _corrupt_row(mapping, error, body, "data") from None
+            raise _unreadable(mapping, error, body, "data") from None
         entities = self._load(mapping, page["data"], body, with_metadata=with_metadata)
         return entities, page.get("cursor")
 
@@ -95,7 +96,7 @@ class UnitOfWork:
         try:
             batch = mapping.readers.batch(body)
         except ValidationError as error:
-            raise _corrupt_row(mapping, error, body, "successfulKeys") from None
+            raise _unreadable(mapping, error, body, "successfulKeys") from None
         entities = self._load(mapping, batch["successfulKeys"], body, with_metadata=True)
         return entities, batch["failedKeys"]
 
@@ -154,15 +155,16 @@ class UnitOfWork:
                 f"{type(entity).__name__} {name[1]!r}: the session holds another object of "
                 "that key. Change that one, or expunge it first"
             )
-        if create and self._watches(entity):
+        origin, before = origin_of(entity), self._pending.get(name)
+        stored = origin is not None and origin.knows(name[1])
+        if create and stored and self._watches(entity):
             raise SessionError(
                 f"{type(entity).__name__} {name[1]!r} was read from the store, so it cannot "
                 "be inserted; change it, and it is saved"
             )
         self.identity.add(entity)
-        origin, before = origin_of(entity), self._pending.get(name)
         kept: Mapping[str, Any] = {} if before is None else before.unknown
-        if origin is not None and origin.knows(name[1]):
+        if origin is not None and stored:
             if self._watches(entity) and ttl is None and condition is None:
                 self._pending.pop(name, None)  # a known entity is written if it changed
                 return
@@ -320,12 +322,17 @@ def _name(entity: Entity) -> Name:
     return type(entity), entity.key if key is None else key
 
 
-def _corrupt_row(
-    mapping: EntityMapping[Any], error: ValidationError, body: bytes, rows: str
-) -> CorruptValue:
-    """Name the first row that does not fit; one bad row fails its whole page."""
-    place = error.errors()[0]["loc"]
-    position = place[1] if len(place) > 1 and place[0] == rows else None
-    answer = parsed(body)
-    key = answer[rows][position]["key"] if isinstance(position, int) else "?"
-    return mapping.corrupt(error, key)
+def _unreadable(
+    mapping: EntityMapping[Any], error: ValidationError, body: bytes, rows: str | None = None
+) -> ForgeError:
+    """Name the first row that does not fit; one bad row fails its whole page.
+
+    An answer that is not even of the documented shape is none at all.
+    """
+    try:
+        row = from_json(body)
+        if rows is not None:
+            row = row[rows][error.errors()[0]["loc"][1]]
+        return mapping.corrupt(error, row["key"])
+    except NONSENSE:
+        return nonsense(mapping.name, body)

@@ -24,9 +24,9 @@ BODY = b'{"key":"k"}'
 
 
 def heard(colour: str, backend: HttpBackend, *requests: Request) -> list[httpx.Request]:
-    """Return what a service that answers 204 to everything was asked."""
+    """Return what a service that answers everything with a value was asked."""
     with respx.mock(assert_all_called=False) as router:
-        router.route().respond(204)
+        router.route().respond(200, json={"key": "k", "value": "v"})
         ask(colour, backend, *requests)
         return [call.request for call in router.calls]
 
@@ -144,7 +144,7 @@ def test_the_nearest_tenant_is_spoken_for(
                 await opened(it)
 
     with respx.mock() as router:
-        router.post(f"{SIDECAR}{PATH}get").respond(204)
+        router.post(f"{SIDECAR}{PATH}get").respond(200, json={"key": "k", "value": "v"})
         play(colour, HttpBackend(SIDECAR, tenant=tenant(backend)), scene, tenant=tenant(forge))
         assert [call.request.headers[PROXY] for call in router.calls] == [
             f"Forge as=app,id={expected}"
@@ -160,7 +160,7 @@ def test_acting_for_ends_with_its_block_even_when_nested(colour: str) -> None:
         await it.kvs.get("k")
 
     with respx.mock() as router:
-        router.post(path__startswith=PATH).respond(204)
+        router.post(path__startswith=PATH).respond(200, json={"key": "k", "value": "v"})
         play(colour, HttpBackend(SIDECAR, tenant=Tenant(invocation="none")), scene)
         said = [call.request.headers[PROXY].rpartition("=")[2] for call in router.calls]
 

@@ -174,11 +174,9 @@ def test_a_transaction_that_fails_stops_the_batches_after_it(
         held.add(Task(number=1), condition=Task.rank == 0)
         held.add(Task(number=2), Task(number=3))
         script.expect(Line("transaction", reply))
-        with pytest.raises(PartialCommit) as caught:
+        with pytest.raises(error) as caught:
             held.flush()
-        (failure,) = caught.value.failed
-        assert isinstance(failure.error, error)
-        assert caught.value.saved == ()
+        assert "2 other writes were not sent" in caught.value.__notes__
         assert pending(held) == ["task:1", "task:2", "task:3"]
         script.expect(Line("transaction", says({})), Line("batch/set", done))
         assert held.flush().saved == 3
@@ -202,15 +200,18 @@ def test_requirements_hold_until_a_flush_succeeds(reply: Reply) -> None:
         held.flush()
 
 
-def test_a_new_entity_that_failed_may_be_added_again() -> None:
+@pytest.mark.parametrize("again", [Session.add, Session.insert])
+@pytest.mark.parametrize("once", [Session.add, Session.insert])
+def test_a_new_entity_that_failed_may_be_added_again(once: Any, again: Any) -> None:
     with session() as (held, script):
         task = Task(number=1)
-        held.add(task)
+        once(held, task)
         script.expect(Line("entity/set", LOST))
         with pytest.raises(AnswerLost):
             held.flush()
-        held.add(task)
-        assert pending(held) == ["task:1"]
+        again(held, task)
+        (item,) = held.plan().items
+        assert item.create is (again is Session.insert)
 
 
 def test_a_deletion_of_what_is_gone_is_done() -> None:
@@ -218,3 +219,21 @@ def test_a_deletion_of_what_is_gone_is_done() -> None:
         held.delete_keys(Task, "task:1", "task:2")
         script.expect(Line("batch/delete", fail(task_1=("KEY_NOT_FOUND", "gone"))))
         assert held.flush().deleted == 2
+
+
+def test_a_second_transaction_that_fails_leaves_the_rest_unsent() -> None:
+    with session() as (held, script):
+        for number in range(26):
+            held.add(Task(number=number), condition=Task.rank == 0)
+        held.add(Task(number=30))
+        script.expect(
+            Line("transaction", says({})),
+            Line("transaction", refusal("CONDITIONAL_CHECK_FAILED")),
+        )
+        with pytest.raises(PartialCommit) as caught:
+            held.flush()
+        assert len(caught.value.saved) == 25
+        assert [(each.key, each.code) for each in caught.value.failed] == [
+            ("task:25", "CONDITIONAL_CHECK_FAILED"),
+            ("task:30", "NotSent"),
+        ]

@@ -156,8 +156,7 @@ def test_an_entity_may_move_from_one_session_to_another() -> None:
     script.finish()
 
 
-@both
-def test_a_session_keeps_the_tenant_it_was_opened_for(block: Block) -> None:
+def test_a_session_keeps_the_tenant_it_was_opened_for() -> None:
     script = Scripted(Line("entity/set", done))
     with acting_for(Tenant(installation="i-1")):
         forge = Forge(script, tenant=Tenant(installation="i-0"), retry=None)

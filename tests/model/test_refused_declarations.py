@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Literal, TypeAlias
 
 import pytest
-from pydantic import NaiveDatetime, Secret, SecretStr
+from pydantic import BaseModel, NaiveDatetime, Secret, SecretStr
 
 from forge_orm import Attr, DeclarationError, Entity, QueryError, Registry, attr, index
 
@@ -20,6 +20,12 @@ Rows: TypeAlias = dict[str, tuple[Callable[[], Any], list[str]]]
 
 class Plain(enum.Enum):
     A = "a"
+
+
+class Credentials(BaseModel):
+    user: str
+    password: SecretStr | None = None
+    before: list[Credentials] = []
 
 
 def fields(count: int) -> dict[str, Any]:
@@ -121,6 +127,8 @@ TYPES: Rows = {
             Secret[int],
             list[SecretStr],
             dict[str, list[SecretStr]],
+            Credentials,
+            list[Credentials],
         )
     },
     "an empty literal": (

@@ -233,3 +233,9 @@ def test_a_condition_of_a_transaction_is_said_in_the_same_words(
         "set": [{"key": "k", "entityName": "task", "conditions": said, "value": {}}],
         "check": [{"key": "c", "entityName": "task", "conditions": said}],
     }
+
+
+def test_a_prefix_of_an_enum_is_a_text() -> None:
+    prefix: Any = Task.status  # to a type checker it is no text
+    (comparison,) = Task.index("by-key").filter(prefix.startswith("op")).spec.filters
+    assert repr(comparison) == "status BEGINS WITH 'op'"

@@ -154,6 +154,7 @@ def blocking(forge: Forge, query: Query[Task], now: datetime) -> Iterator[Task]:
         task = Task(project="P", title="t", due=now)
         session.add(task, ttl=timedelta(days=1), condition=Task.priority == 0)
         session.add(Plain(text="t"), key="plain:1")
+        session.insert(task, ttl=timedelta(days=1))
         session.delete(task, condition=Task.status == Status.OPEN)
         session.delete_keys(Task, "k1", "k2")
         session.require(task, Task.priority == 0, Task.assignee.missing())
