@@ -325,13 +325,12 @@ class Expr(Generic[Owner, T]):
     def _presence(self, operator: Operator) -> KeyCondition[Owner]:
         return KeyCondition(*self._terms(operator, ()))
 
-    def _text(self, operator: Operator, method: str, part: str) -> tuple[Any, ...]:
+    def _text(self, operator: Operator, method: str, part: object) -> tuple[Any, ...]:
         """Return the terms of a comparison with a part of a text, which is taken as it is."""
         operand = self._operand
         if not operand.textual:
             raise QueryError(f"{self!r}.{method} needs an attribute that is stored as its text")
-        given: object = part
-        if not isinstance(given, str) or not given:
+        if not isinstance(part, str) or not part:
             raise InvalidValue(
                 f"{self!r}.{method} takes a text that is not empty, not {part!r}"
             )
