@@ -285,7 +285,8 @@ class AsyncSession:
 
     @property
     def _open(self) -> AsyncChannel:
-        self._check_open()
+        if self._closed:
+            self._check_open()
         return self._channel
 
     def _check_open(self) -> None:

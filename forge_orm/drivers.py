@@ -23,15 +23,20 @@ def run(flow: Flow[T], backend: Backend, tenant: Tenant | None = None) -> T:
     except StopIteration as stop:
         result: T = stop.value
         return result
-    finally:
+    except BaseException:
         flow.close()  # now, not when it is collected: an interrupted flush has to hear of it
+        raise
 
 
 def _send_all(
     requests: RoundTrip, backend: Backend, tenant: Tenant | None
 ) -> tuple[Outcome, ...]:
     if len(requests) == 1:
-        return (_send(_addressed(requests[0], tenant), backend),)
+        (request,) = requests
+        try:
+            return (backend.send(request if tenant is None else _addressed(request, tenant)),)
+        except TransportError as error:
+            return (error,)
     return tuple([_send(_addressed(request, tenant), backend) for request in requests])
 
 
@@ -51,8 +56,9 @@ async def arun(flow: Flow[T], backend: AsyncBackend, tenant: Tenant | None = Non
     except StopIteration as stop:
         result: T = stop.value
         return result
-    finally:
+    except BaseException:
         flow.close()  # now, not when it is collected: an interrupted flush has to hear of it
+        raise
 
 
 async def _asend_all(

@@ -284,7 +284,8 @@ class Session:
 
     @property
     def _open(self) -> Channel:
-        self._check_open()
+        if self._closed:
+            self._check_open()
         return self._channel
 
     def _check_open(self) -> None:

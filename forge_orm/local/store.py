@@ -82,6 +82,19 @@ def column_of(attribute: str) -> str:
     return quoted(f"x_{attribute}")
 
 
+# How often this process was forked off another: cheaper to look at than the process id.
+_forks = 0
+
+
+def _forked() -> None:
+    global _forks
+    _forks += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
+
+
 class Store:
     """A SQLite database: connections, transactions, tables.
 
@@ -95,7 +108,7 @@ class Store:
         self._mine = threading.local()
         self._open: list[sqlite3.Connection] = []
         self._closed = False
-        self._pid = os.getpid()
+        self._forks = _forks
         self._tables: dict[str, tuple[EntitySchema, Table]] = {}
         self._shared = self._connect() if self.in_memory else None
         self.keys, self.secrets = Table(KEYS), Table(SECRETS)
@@ -120,7 +133,7 @@ class Store:
         """The connection of this thread; raises `ConfigurationError` after close or fork."""
         if self._closed:
             raise ConfigurationError(f"the local store {self.path!r} is closed")
-        if self._pid != os.getpid():  # SQLite's connections do not survive a fork
+        if self._forks != _forks:  # SQLite's connections do not survive a fork
             raise ConfigurationError(
                 f"the local store {self.path!r} was opened before a fork; "
                 "open one in each process"

@@ -36,7 +36,14 @@ class IdentityMap:
         if known.keys().isdisjoint(fresh) and not self._weak.get(cls):
             known.update(fresh)
             return list(fresh.values())
-        return [self._one(cls, key, entity) for key, entity in fresh.items()]
+        return [self.admit_one(cls, key, entity) for key, entity in fresh.items()]
+
+    def admit_one(self, cls: type[Any], key: str, entity: Entity) -> Entity:
+        """Take in one freshly read entity; return the known object for a known key."""
+        if (known := self.find(cls, key)) is not None:
+            return known
+        self._strong.setdefault(cls, {})[key] = entity
+        return entity
 
     def add(self, entity: Entity) -> None:
         """Take in one entity under its key."""
@@ -74,10 +81,3 @@ class IdentityMap:
     def __len__(self) -> int:
         """Count the entities held strongly."""
         return sum(map(len, self._strong.values()))
-
-    def _one(self, cls: type[Any], key: str, entity: Entity) -> Entity:
-        known = self.find(cls, key)
-        if known is not None:
-            return known
-        self._strong[cls][key] = entity
-        return entity

@@ -75,7 +75,14 @@ class UnitOfWork:
             row = (readers.row_with_metadata if with_metadata else readers.row)(body)
         except ValidationError as error:
             raise _unreadable(mapping, error, body) from None
-        return self._load(mapping, [row], body, with_metadata=with_metadata)[0]
+        if with_metadata:
+            return self._load(mapping, [row], body, with_metadata=True)[0]
+        # `_load`, for one: this is the read programs make most.
+        key, entity = row["key"], row["value"]
+        _set_class(entity, cls)
+        set_key(entity, key)
+        set_origin(entity, Origin(body, self._touched))
+        return cast("E", self.identity.admit_one(cls, key, entity))
 
     def load_page(
         self, cls: type[E], body: bytes, *, with_metadata: bool
