@@ -81,7 +81,8 @@ class LocalBackend:
     def send(self, request: Request, /) -> Response:
         """Answer one request."""
         operation, body, _, tenant = request
-        return self.engine.handle(operation, body, _name_of(tenant))
+        name = DEFAULT_TENANT if tenant is None else _name_of(tenant)
+        return self.engine.handle(operation, body, name)
 
     async def asend(self, request: Request, /) -> Response:
         """Answer one request; a file is read and written in a thread."""
@@ -131,8 +132,8 @@ class LocalBackend:
             return self._vault
 
 
-def _name_of(tenant: Tenant | None) -> str:
-    return DEFAULT_TENANT if tenant is None else tenant.installation or DEFAULT_TENANT
+def _name_of(tenant: Tenant) -> str:
+    return tenant.installation or DEFAULT_TENANT
 
 
 def _source(

@@ -36,6 +36,8 @@ _PLAIN_GET: Final = re.compile(
     rb'\{"entityName":"([a-z0-9:\-_.]{3,60})","key":"([A-Za-z0-9:._\-#]{1,500})"\}'
 )
 
+_ROW: Final = b'{"key":%s,"value":%s}'
+
 Schemas = Callable[[str], EntitySchema | None]
 
 
@@ -456,6 +458,9 @@ def _returned(
 def _page(
     rows: list[tuple[str, Row]], metadata: tuple[str, ...], cursor: str | None
 ) -> Response:
-    data = b",".join([_row_json(key, row, metadata) for key, row in rows])
+    if metadata:
+        data = b",".join([_row_json(key, row, metadata) for key, row in rows])
+    else:  # as `_row_json` does, without a call for each row
+        data = b",".join([_ROW % (to_json(key), row.value) for key, row in rows])
     end = b"" if cursor is None else b',"cursor":%s' % to_json(cursor)
     return Response(200, b'{"data":[%s]%s}' % (data, end), JSON)

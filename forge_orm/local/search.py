@@ -10,6 +10,7 @@ from .. import limits
 from ..schema import EntitySchema, IndexSchema
 from . import conditions, cursors, shapes
 from .conditions import Clause, Conditions
+from .readings import Readings
 from .refusal import Refusal, bad_request
 from .store import Row, Table, column_of
 from .values import column, fits
@@ -134,7 +135,7 @@ class Search:
                 readings.cursor_after_full_page and len(read) == wanted
             )
             del read[wanted:]
-            rows += [row for row in read if _passes(row, filters, readings)]
+            rows += _passing(read, filters, readings) if filters.clauses else read
             after = _position(read[-1]) if read and full else None
             if after is None or readings.limit_before_filters or len(rows) == limit:
                 return rows, after
@@ -147,7 +148,7 @@ class Search:
         asked: str,
     ) -> Found:
         cursor = None if more is None else cursors.make(asked, more)
-        return [(row[0], Row(*row[1:5])) for row in rows], metadata, cursor
+        return [(row[0], Row._make(row[1:5])) for row in rows], metadata, cursor
 
 
 class _Walk:
@@ -207,8 +208,8 @@ def _position(row: tuple[Any, ...]) -> tuple[Any, ...]:
     return row[5], row[0]
 
 
-def _passes(row: tuple[Any, ...], filters: Conditions, readings: Any) -> bool:
-    return not filters.clauses or filters.hold(from_json(row[1]), readings)
+def _passing(rows: list[Any], filters: Conditions, readings: Readings) -> list[Any]:
+    return [row for row in rows if filters.hold(from_json(row[1]), readings)]
 
 
 def _after_prefix(prefix: str) -> str | None:

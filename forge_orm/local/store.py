@@ -180,12 +180,13 @@ class Store:
 
     def tenant(self, name: str) -> int:
         """Return the number of an installation; it is shorter than a name in every index."""
-        if name not in self._tenants:
+        known = self._tenants.get(name)
+        if known is None:
             with self.writing() as connection:
                 connection.execute("INSERT OR IGNORE INTO tenants (name) VALUES (?)", (name,))
                 found = connection.execute("SELECT number FROM tenants WHERE name = ?", (name,))
-                self._tenants[name] = int(found.fetchone()[0])
-        return self._tenants[name]
+                known = self._tenants[name] = int(found.fetchone()[0])
+        return known
 
     def table(self, schema: EntitySchema) -> Table:
         """Return the table of an entity, made or grown to hold its indexes."""

@@ -81,12 +81,10 @@ class Codec:
         A commit calls it once for every attribute it writes.
         """
         stored, encode, check = self.stored, self.encode, self.check
-        if len(self.python) != 1:
-            return stored
-        (usual,) = self.python
+        usual = frozenset(self.python)
 
         def store(value: Any) -> Any:
-            if value.__class__ is not usual:
+            if value.__class__ not in usual:
                 return stored(value)
             encoded = value if encode is None else encode(value)
             if check is not None:

@@ -36,6 +36,8 @@ _building: ContextVar[bool] = ContextVar("forge_orm_building", default=False)
 class EntityMeta(ModelMetaclass):
     """Turns a class body into a mapping and answers ``Task.priority`` with an `Expr`."""
 
+    __forge_mapping__: EntityMapping[Any] | None
+
     if not TYPE_CHECKING:
 
         def __new__(mcs, label, bases, body, *, name=None, key=None, registry=None, **config):
@@ -60,8 +62,9 @@ class EntityMeta(ModelMetaclass):
     @property
     def __forge__(cls) -> EntityMapping[Any]:
         """The mapping of the class; made as soon as its annotations can be resolved."""
-        known: EntityMapping[Any] | None = cls.__dict__.get("__forge_mapping__")
-        return known if known is not None else _complete(cls)
+        known = cls.__forge_mapping__
+        # A class that is not complete yet inherits its base's.
+        return known if known is not None and known.cls is cls else _complete(cls)
 
 
 def _refuse_reserved(label: str, body: dict[str, Any]) -> None:
@@ -230,6 +233,7 @@ class Entity(BaseModel, metaclass=EntityMeta):
 
     model_config = ConfigDict(ignored_types=(Index, KeyAttribute))
     __forge_declaration__: ClassVar[Declaration]
+    __forge_mapping__: ClassVar[EntityMapping[Any] | None] = None
 
     key = KeyAttribute()
 

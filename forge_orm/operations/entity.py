@@ -33,9 +33,8 @@ def entity_get(
 ) -> Operation[bytes | None]:
     """``/entity/get``: the row of *key* as JSON, or None if there is none."""
     members: dict[str, Json] = {"entityName": entity, "key": key}
-    if metadata:
-        members |= metadata_options(metadata)
-    return Operation(Request("entity/get", to_json(members)), _body_if_found)
+    body = json_object(members | metadata_options(metadata)) if metadata else to_json(members)
+    return Operation(Request("entity/get", body), _body_if_found)
 
 
 def entity_set(

@@ -6,9 +6,9 @@ A pure function from writes to calls, so that it can be read before anything is 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 from .. import limits
 from ..errors import ForgeError, ItemFailure, SessionError
@@ -35,8 +35,7 @@ Atomic: TypeAlias = Literal["auto", "always", "never"]
 """When writes go in a transaction: where a condition needs one, always, or never."""
 
 
-@dataclass(frozen=True, slots=True)
-class WriteItem:
+class WriteItem(NamedTuple):
     """One entity to set (*value* is its JSON) or to delete (*value* is None).
 
     *attributes* are the changed ones, empty for a new entity. *create* makes the write fail
@@ -59,7 +58,7 @@ class WriteItem:
 
     def under(self, conditions: tuple[Condition[Any], ...]) -> WriteItem:
         """Return the same write, under further *conditions*."""
-        return replace(self, conditions=(*self.conditions, *conditions))
+        return self._replace(conditions=(*self.conditions, *conditions))
 
     def __str__(self) -> str:
         """Say in a line what is written."""
