@@ -36,7 +36,7 @@ _building: ContextVar[bool] = ContextVar("forge_orm_building", default=False)
 class EntityMeta(ModelMetaclass):
     """Turns a class body into a mapping and answers ``Task.priority`` with an `Expr`."""
 
-    __forge_mapping__: EntityMapping[Any] | None
+    __forge_mapping__: Any
 
     if not TYPE_CHECKING:
 
@@ -62,9 +62,10 @@ class EntityMeta(ModelMetaclass):
     @property
     def __forge__(cls) -> EntityMapping[Any]:
         """The mapping of the class; made as soon as its annotations can be resolved."""
-        known = cls.__forge_mapping__
+        known: EntityMapping[Any] | None = cls.__forge_mapping__
         # A class that is not complete yet inherits its base's.
-        return known if known is not None and known.cls is cls else _complete(cls)
+        owner: Any = cls
+        return known if known is not None and known.cls is owner else _complete(cls)
 
 
 def _refuse_reserved(label: str, body: dict[str, Any]) -> None:
