@@ -13,6 +13,7 @@ from .errors import (
     ConfigurationError,
     Conflict,
     CorruptValue,
+    CursorError,
     DeclarationError,
     ForgeError,
     InvalidValue,
@@ -24,8 +25,10 @@ from .errors import (
     PartialRead,
     QueryError,
     RateLimited,
+    ScanRefused,
     ServiceError,
     SessionError,
+    SortTooLarge,
     TransportError,
 )
 from .flows import FlushReport, Page
@@ -41,7 +44,8 @@ from .model import (
     index,
 )
 from .operations import Stored
-from .query import Query, RangeQuery
+from .planner import Explanation
+from .query import Query, RangeQuery, Search
 from .secrets import AsyncSecrets, Secrets
 from .session import Forge, Session
 from .unit import WritePlan
@@ -62,8 +66,10 @@ __all__ = [
     "ConfigurationError",
     "Conflict",
     "CorruptValue",
+    "CursorError",
     "DeclarationError",
     "Entity",
+    "Explanation",
     "FlushReport",
     "Forge",
     "ForgeError",
@@ -87,10 +93,13 @@ __all__ = [
     "RateLimited",
     "Registry",
     "RetryPolicy",
+    "ScanRefused",
+    "Search",
     "Secrets",
     "ServiceError",
     "Session",
     "SessionError",
+    "SortTooLarge",
     "Stored",
     "Tenant",
     "TransportError",

@@ -13,11 +13,12 @@ from .backends.retry import Retrying, RetryPolicy
 from .drivers import AsyncChannel
 from .errors import SessionError
 from .expressions import Condition
-from .flows import FlushReport, Page, Walk, reads, writes
+from .flows import FlushReport, Page, Question, reads, search, writes
 from .flows.keyvalue import KeySpace
 from .kvs import AsyncKvs
 from .model import Entity
-from .query import Query
+from .planner import Explanation
+from .query import Search
 from .secrets import AsyncSecrets, secret_space
 from .unit import Atomic, UnitOfWork, WritePlan
 from .wire import AsyncBackend, MetadataField, Tenant, current_tenant
@@ -123,37 +124,49 @@ class AsyncSession:
         """
         return await self._open.run(reads.get_many(self._unit, cls, keys, metadata))
 
-    async def all(self, query: Query[E]) -> list[E]:
+    async def all(self, query: Question[E]) -> list[E]:
         """Return everything *query* asks for, following every page (``/entity/query``)."""
         return await self._open.run(reads.collect(self._unit, query))
 
-    async def first(self, query: Query[E]) -> E | None:
+    async def first(self, query: Question[E]) -> E | None:
         """Return the first match, looking past pages that filters emptied; or None."""
         found = await self._open.run(reads.collect(self._unit, query, 1))
         return found[0] if found else None
 
-    async def one(self, query: Query[E]) -> E:
+    async def one(self, query: Question[E]) -> E:
         """Return the only match; raises `QueryError` if there is none or more than one."""
         return await self._open.run(reads.one(self._unit, query))
 
-    async def exists(self, query: Query[Any]) -> bool:
+    async def one_or_none(self, query: Question[E]) -> E | None:
+        """Return the only match, or None; raises `QueryError` if there is more than one."""
+        return await self._open.run(reads.one_or_none(self._unit, query))
+
+    async def explain(self, query: Search[Any], *, run: bool = False) -> Explanation:
+        """Tell how a search runs: indexes, filters, order, what is done here.
+
+        With *run* it is run, and calls, rows read and kept are told too; without, no call
+        is made.
+        """
+        return await self._open.run(search.explain(query, run=run))
+
+    async def exists(self, query: Question[Any]) -> bool:
         """Whether anything matches."""
         return await self._open.run(reads.count(query, 1)) > 0
 
-    async def count(self, query: Query[Any], *, at_most: int | None = None) -> int:
+    async def count(self, query: Question[Any], *, at_most: int | None = None) -> int:
         """Count the matches by reading them: the service has no count of its own."""
         return await self._open.run(reads.count(query, at_most))
 
-    async def page(self, query: Query[E]) -> Page[E]:
+    async def page(self, query: Question[E]) -> Page[E]:
         """Return one page and the cursor after it, for ``query.cursor(page.cursor)``."""
         return await self._open.run(reads.page(self._unit, query))
 
-    async def stream(self, query: Query[E]) -> AsyncIterator[E]:
+    async def stream(self, query: Question[E]) -> AsyncIterator[E]:
         """Yield everything *query* asks for, one page in memory at a time.
 
         Entities that were changed stay with the session until they are written.
         """
-        walk = Walk(query)
+        walk = reads.walk(query)
         while not walk.done:
             items = await self._open.run(walk.step(self._unit))
             for item in items:

@@ -4,6 +4,9 @@ ForgeError
 ├── DeclarationError         a class, attribute, index or key template is declared wrongly
 ├── ConfigurationError       the environment, an option or a missing extra
 ├── QueryError               a question the service's language cannot express
+│   ├── ScanRefused          a search would read every entity
+│   ├── SortTooLarge         a search has too many matches to sort them here
+│   └── CursorError          a cursor is none, or belongs to another search
 ├── InvalidValue             a value the service cannot store, found before sending it
 ├── CorruptValue             a stored value that does not fit its class
 ├── SessionError             a session used in a way it cannot be
@@ -59,6 +62,18 @@ class ConfigurationError(ForgeError):
 
 class QueryError(ForgeError, ValueError):
     """A query or condition cannot be expressed in the service's language."""
+
+
+class ScanRefused(QueryError):
+    """A search would read every entity, and was not allowed to."""
+
+
+class SortTooLarge(QueryError):
+    """A search has more matches than it may collect to sort them here."""
+
+
+class CursorError(QueryError):
+    """A cursor of a search is none, was changed, or belongs to another search."""
 
 
 class InvalidValue(ForgeError, ValueError):

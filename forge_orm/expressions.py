@@ -7,7 +7,7 @@ data that can be compared, printed, stored and sent. Nothing here performs I/Own
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final, Generic, NoReturn, TypeVar
 
@@ -35,6 +35,8 @@ class Operator(StrEnum):
     NOT_CONTAINS = "NOT_CONTAINS"
     EXISTS = "EXISTS"
     NOT_EXISTS = "NOT_EXISTS"
+    NOT_BEGINS_WITH = "NOT_BEGINS_WITH"
+    """No condition of the service; a search tries it here."""
 
 
 _SYMBOLS: Final = {
@@ -52,10 +54,13 @@ _OPPOSITE_PAIRS: Final = (
     (Operator.LESS_THAN_EQUAL_TO, Operator.GREATER_THAN),
     (Operator.CONTAINS, Operator.NOT_CONTAINS),
     (Operator.EXISTS, Operator.NOT_EXISTS),
+    (Operator.BEGINS_WITH, Operator.NOT_BEGINS_WITH),
 )
 _OPPOSITES: Final = dict(_OPPOSITE_PAIRS) | {b: a for a, b in _OPPOSITE_PAIRS}
 
-NEGATIVE: Final = frozenset({Operator.NOT_EQUAL_TO, Operator.NOT_CONTAINS})
+NEGATIVE: Final = frozenset(
+    {Operator.NOT_EQUAL_TO, Operator.NOT_CONTAINS, Operator.NOT_BEGINS_WITH}
+)
 """Operators for which it is open whether an absent attribute satisfies them."""
 
 
@@ -94,7 +99,9 @@ class Comparison(Condition[O_contra]):
     """One comparison of one attribute.
 
     *values* are as the service stores them. *optional* says that an entity may lack the
-    attribute. *owner* is the class the attribute was named on.
+    attribute. *owner* is the class the attribute was named on. *path* leads to a value
+    inside an attribute of type ``any``, or is empty for the whole of it: such comparisons
+    the service cannot make, only a search can. It is None for any other attribute.
     """
 
     attribute: str
@@ -102,6 +109,17 @@ class Comparison(Condition[O_contra]):
     values: tuple[Scalar, ...]
     optional: bool = False
     owner: type[Any] | None = None
+    path: tuple[str, ...] | None = None
+
+    @property
+    def on_key(self) -> bool:
+        """Whether it compares the key rather than an attribute."""
+        return self.attribute == "key"
+
+    @property
+    def served(self) -> bool:
+        """Whether the service can make this comparison."""
+        return self.path is None and self.operator is not Operator.NOT_BEGINS_WITH
 
     @property
     def ambiguous(self) -> bool:
@@ -110,10 +128,11 @@ class Comparison(Condition[O_contra]):
 
     def __repr__(self) -> str:
         """Show it as it was written."""
+        named = self.attribute + "".join(f"[{step!r}]" for step in self.path or ())
         if symbol := _SYMBOLS.get(self.operator):
-            return f"{self.attribute} {symbol} {self.values[0]!r}"
+            return f"{named} {symbol} {self.values[0]!r}"
         values = ", ".join(map(repr, self.values))
-        return f"{self.attribute} {self.operator.replace('_', ' ')} {values}".rstrip()
+        return f"{named} {self.operator.replace('_', ' ')} {values}".rstrip()
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -155,14 +174,22 @@ def _negated(condition: Condition[Owner]) -> Condition[Owner]:
         case Comparison(operator=operator, values=values) if operator in _OPPOSITES:
             return _rewritten(condition, _OPPOSITES[operator], values)
         case _:
-            raise QueryError(f"the service has no opposite of {condition!r}")
+            raise QueryError(f"{condition!r} has no opposite")
 
 
 def _rewritten(
     comparison: Comparison[Owner], operator: Operator, values: tuple[Scalar, ...]
 ) -> Comparison[Owner]:
-    terms = comparison.attribute, operator, values, comparison.optional, comparison.owner
-    return Comparison(*terms) if operator in NEGATIVE else KeyCondition(*terms)
+    kind: Any = Comparison if operator in NEGATIVE or not comparison.served else KeyCondition
+    made: Comparison[Owner] = kind(
+        comparison.attribute,
+        operator,
+        values,
+        comparison.optional,
+        comparison.owner,
+        comparison.path,
+    )
+    return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +211,7 @@ class Operand:
 
     *encode* turns a Python value into the stored one and raises `InvalidValue`; *ordered*
     says that the stored order is Python's order; *textual* that a Python ``str`` prefix or
-    part of it is a prefix or part of the stored value.
+    part of it is a prefix or part of the stored value; *path* is that of its comparisons.
     """
 
     name: str
@@ -193,6 +220,7 @@ class Operand:
     optional: bool = False
     ordered: bool = True
     textual: bool = False
+    path: tuple[str, ...] | None = None
 
 
 class Expr(Generic[Owner, T]):
@@ -298,6 +326,14 @@ class Expr(Generic[Owner, T]):
         """Refuse ``if Task.done`` and ``not Task.done``."""
         raise TypeError(f"{self!r} has no truth value; write {self!r} == True, for example")
 
+    def __getitem__(self, step: str | int) -> Expr[Owner, Any]:
+        """Name a value inside an attribute of type ``any``, for a search: ``["city"]``."""
+        operand = self._operand
+        if operand.path is None:
+            raise QueryError(f"{self!r}[{step!r}]: {operand.type} has nothing inside")
+        inner = replace(operand, path=(*operand.path, str(step)), optional=True)
+        return Expr(self._owner, f"{self.label}[{step!r}]", inner)
+
     def _compare(self, operator: Operator, *values: Any) -> KeyCondition[Owner]:
         return KeyCondition(*self._terms(operator, values))
 
@@ -306,13 +342,8 @@ class Expr(Generic[Owner, T]):
 
     def _terms(self, operator: Operator, values: tuple[Any, ...]) -> tuple[Any, ...]:
         operand = self._operand
-        if not operand.type.indexable:
-            raise QueryError(
-                f"{self!r} is stored as type 'any', which no condition can name "
-                "(the service answers 422); declare a scalar attribute for it"
-            )
         encoded = tuple(operand.encode(value) for value in values)
-        return operand.name, operator, encoded, operand.optional, self._owner
+        return operand.name, operator, encoded, operand.optional, self._owner, operand.path
 
     def _ordered(self, operator: Operator, *values: Any) -> KeyCondition[Owner]:
         if self._operand.type is AttributeType.BOOLEAN or not self._operand.ordered:
@@ -330,8 +361,10 @@ class Expr(Generic[Owner, T]):
         operand = self._operand
         if not operand.textual:
             raise QueryError(f"{self!r}.{method} needs an attribute that is stored as its text")
+        if operand.path is not None:
+            return self._terms(operator, (part,))
         if not isinstance(part, str) or not part:
             raise InvalidValue(
                 f"{self!r}.{method} takes a text that is not empty, not {part!r}"
             )
-        return operand.name, operator, (str(part),), operand.optional, self._owner
+        return operand.name, operator, (str(part),), operand.optional, self._owner, None

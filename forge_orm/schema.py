@@ -48,7 +48,8 @@ class IndexSchema:
 
     def __str__(self) -> str:
         """Show what the index serves, e.g. ``by_status(project, status -> due)``."""
-        return f"{self.name}({', '.join(self.partition)} -> {self.range})"
+        partition = f"{', '.join(self.partition)} -> " if self.partition else ""
+        return f"{self.name}({partition}{self.range})"
 
 
 BY_KEY = IndexSchema(name=limits.BY_KEY, range="key")

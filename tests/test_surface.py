@@ -30,7 +30,8 @@ _PROMISED = """
     AsyncForge AsyncKvs AsyncSecrets AsyncSession Forge Kvs Secrets Session
     HttpBackend LocalBackend RetryPolicy Tenant acting_for
     Attr Entity Metadata Registry attr index registry
-    Query RangeQuery MetadataField Page KvsPage Stored
+    Query RangeQuery Search Explanation CursorError ScanRefused SortTooLarge
+    MetadataField Page KvsPage Stored
     FlushReport WritePlan ItemFailure
     AnswerLost ConditionFailed ConfigurationError Conflict CorruptValue DeclarationError
     ForgeError InvalidValue KeyConflict KeyNotFound NotSent PartialCommit PartialRead QueryError

@@ -31,18 +31,39 @@ def serve(
             "--lenient", help="Where the documentation is silent, take what may be allowed."
         ),
     ] = False,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KIND[,NAME=VALUE…]",
+            help="Let calls go wrong: latency, throttle, fail, fail-after, drop, lose or "
+            "partial, e.g. [b]lose,operations=set+batch/set,rate=0.1[/b]. Repeat it for more.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Chooses which calls go wrong.")] = 0,
+    admin: Annotated[
+        bool,
+        typer.Option(
+            "--admin", help="Serve /admin: faults, the time, reset and snapshots, for tests."
+        ),
+    ] = False,
 ) -> None:
     """Answer the storage API on this machine, for services in any language.
 
     Point a service at it with FORGE_EGRESS_PROXY_URL set to the printed URL.
     """
-    from ..server import ForgeApp
+    from ..faults import Faults, MovableClock
+    from ..server import Admin, ForgeApp
     from ..server import serve as run
 
     schemas = _schemas(manifest, models)
     readings = LENIENT if lenient else STRICT
-    with LocalBackend(data or ":memory:", schemas=schemas, readings=readings) as backend:
-        run(ForgeApp(backend), host, port, started=lambda url: _started(url, schemas, data))
+    faults, clock = Faults(*(fault or ()), seed=seed), MovableClock()
+    with LocalBackend(
+        data or ":memory:", schemas=schemas, readings=readings, clock=clock
+    ) as backend:
+        governed = Admin(faults=faults, clock=clock, store=backend) if admin else None
+        app = ForgeApp(backend, faults=faults, admin=governed)
+        run(app, host, port, started=lambda url: _started(url, schemas, data))
 
 
 def _schemas(manifest: Path | None, models: list[str] | None) -> list[EntitySchema]:

@@ -6,19 +6,37 @@ it is sent their outcomes; it returns its result. `forge_orm.drivers` moves it a
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import TypeAlias, TypeVar
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeAlias, TypeVar
 
 from ..errors import TransportError
 from ..operations import Operation
 from ..wire import Request, Response
 
 T = TypeVar("T")
+E = TypeVar("E")
 
 RoundTrip: TypeAlias = tuple[Request, ...]
 Outcome: TypeAlias = Response | TransportError
 """An answer, or why there is none: one request's failure must not hide the others' answers."""
 Flow: TypeAlias = Generator[RoundTrip, tuple[Outcome, ...], T]
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[E]):
+    """Some entities, and the cursor after them (None at the end)."""
+
+    items: Sequence[E]
+    cursor: str | None = field(default=None)
+
+    def __iter__(self) -> Iterator[E]:
+        """Iterate over the entities."""
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        """Count the entities."""
+        return len(self.items)
 
 
 def perform(operation: Operation[T]) -> Flow[T]:

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Generic, TypeVar
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from ..errors import PartialRead, QueryError, SessionError
 from ..limits import BATCH_MAX_ITEMS
@@ -13,28 +13,16 @@ from ..model import Entity
 from ..model.keys import check_key
 from ..operations import BatchItem, batch_get, entity_get, entity_query
 from ..operations.batch import failures_of_get, read_failures
-from ..query import Query, QuerySpec, rows_to_read
+from ..query import Query, QuerySpec, Search, rows_to_read
 from ..unit import UnitOfWork
 from ..wire import MetadataField
-from .core import Flow, answer, perform, perform_all
+from .core import Flow, Page, answer, perform, perform_all
+from .search import SearchWalk
+from .search import page as search_page
 
 E = TypeVar("E", bound=Entity)
-
-
-@dataclass(frozen=True, slots=True)
-class Page(Generic[E]):
-    """Some entities, and the cursor after them (None at the end)."""
-
-    items: Sequence[E]
-    cursor: str | None = field(default=None)
-
-    def __iter__(self) -> Iterator[E]:
-        """Iterate over the entities."""
-        return iter(self.items)
-
-    def __len__(self) -> int:
-        """Count the entities."""
-        return len(self.items)
+Question: TypeAlias = Query[E] | Search[E]
+"""What a session answers: a query of one index, or a search."""
 
 
 def get(
@@ -130,15 +118,29 @@ class Walk(Generic[E]):
         return kept
 
 
-def collect(unit: UnitOfWork, query: Query[E], limit: int | None = None) -> Flow[list[E]]:
-    """Find everything a query asks for, or the first *limit*."""
-    walk, found = Walk(query, limit), list[E]()
-    while not walk.done:
-        found.extend((yield from walk.step(unit)))
+def walk(question: Question[E], limit: int | None = None) -> Walk[E] | SearchWalk[E]:
+    """Start to answer a query or a search."""
+    if isinstance(question, Search):
+        return SearchWalk(question, limit)
+    return Walk(question, limit)
+
+
+def collect(unit: UnitOfWork, question: Question[E], limit: int | None = None) -> Flow[list[E]]:
+    """Find everything a question asks for, or the first *limit*."""
+    steps, found = walk(question, limit), list[E]()
+    while not steps.done:
+        found.extend((yield from steps.step(unit)))
     return found
 
 
-def page(unit: UnitOfWork, query: Query[E]) -> Flow[Page[E]]:
+def page(unit: UnitOfWork, question: Question[E]) -> Flow[Page[E]]:
+    """Fetch one page of a query or a search."""
+    if isinstance(question, Search):
+        return (yield from search_page(unit, question))
+    return (yield from query_page(unit, question))
+
+
+def query_page(unit: UnitOfWork, query: Query[E]) -> Flow[Page[E]]:
     """Fetch one page of at most the query's limit or page size.
 
     An empty page is passed over as long as a cursor follows it; the returned cursor goes on
@@ -152,18 +154,25 @@ def page(unit: UnitOfWork, query: Query[E]) -> Flow[Page[E]]:
         spec = replace(spec, cursor=found.cursor)
 
 
-def count(query: Query[Any], at_most: int | None = None) -> Flow[int]:
+def count(question: Question[Any], at_most: int | None = None) -> Flow[int]:
     """Count by reading: the service has no count. Nothing is kept."""
-    walk, total = Walk(query, at_most), 0
-    while not walk.done:
-        total += len((yield from walk.step(UnitOfWork())))
+    steps, total = walk(question, at_most), 0
+    while not steps.done:
+        total += len((yield from steps.step(UnitOfWork())))
     return total
 
 
-def one(unit: UnitOfWork, query: Query[E]) -> Flow[E]:
-    """Find the only match of a query."""
-    found = yield from collect(unit, query, 2)
-    if len(found) != 1:
-        number = "more than one" if found else "no"
-        raise QueryError(f"expected one entity, found {number} match of {query!r}")
-    return found[0]
+def one(unit: UnitOfWork, question: Question[E]) -> Flow[E]:
+    """Find the only match of a question."""
+    found = yield from one_or_none(unit, question)
+    if found is None:
+        raise QueryError(f"expected one entity, found no match of {question!r}")
+    return found
+
+
+def one_or_none(unit: UnitOfWork, question: Question[E]) -> Flow[E | None]:
+    """Find the only match of a question, if there is one."""
+    found = yield from collect(unit, question, 2)
+    if len(found) > 1:
+        raise QueryError(f"expected one entity, found more than one match of {question!r}")
+    return found[0] if found else None

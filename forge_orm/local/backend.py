@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import ClassVar, Final, Protocol, Self, TypeAlias, runtime_checkable
 
 from ..errors import ConfigurationError
@@ -32,6 +34,13 @@ class SchemaSource(Protocol):
 Schemas: TypeAlias = (
     Iterable[EntitySchema] | SchemaSource | Callable[[], Iterable[EntitySchema]]
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A store as it was at a moment; see `LocalBackend.snapshot`."""
+
+    copy: sqlite3.Connection = field(repr=False)
 
 
 class LocalBackend:
@@ -91,6 +100,18 @@ class LocalBackend:
         from asyncio import to_thread
 
         return await to_thread(self.send, request)
+
+    def reset(self) -> None:
+        """Delete every row of every installation."""
+        self._store.reset()
+
+    def snapshot(self) -> Snapshot:
+        """Return the store as it is, to be put back by `restore`."""
+        return Snapshot(self._store.snapshot())
+
+    def restore(self, snapshot: Snapshot, /) -> None:
+        """Put everything back as it was when *snapshot* was made, here or in another store."""
+        self._store.restore(snapshot.copy)
 
     def close(self) -> None:
         """Close the store; one in memory is gone then."""

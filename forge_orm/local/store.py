@@ -203,6 +203,29 @@ class Store:
         self._tables[schema.name] = schema, table
         return table
 
+    def reset(self) -> None:
+        """Delete every row."""
+        with self.writing() as connection:
+            found = connection.execute(
+                "SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'tenants'"
+            )
+            for (name,) in found.fetchall():
+                connection.execute(f'DELETE FROM "{name}"')
+
+    def snapshot(self) -> sqlite3.Connection:
+        """Return a copy in memory."""
+        copy = sqlite3.connect(":memory:", check_same_thread=False)
+        with self._lock:
+            self.connection.backup(copy)
+        return copy
+
+    def restore(self, snapshot: sqlite3.Connection) -> None:
+        """Put everything back as it was when *snapshot* was made."""
+        with self._lock:
+            snapshot.backup(self.connection)
+            self._tables.clear()
+            self._tenants.clear()
+
     def drop_gone(self, table: Table, gone: int) -> None:
         """Delete the rows of *table* that expired before *gone*."""
         with self.writing() as connection:

@@ -47,6 +47,7 @@ from pydantic import (
     ValidationError,
 )
 from pydantic.errors import PydanticUserError
+from pydantic_core import PydanticSerializationError, to_jsonable_python
 from typing_extensions import TypeAliasType
 
 from .. import limits
@@ -492,6 +493,24 @@ def operand_encoder(label: str, codec: Codec) -> Callable[[Any], Scalar]:
             ) from None
         if isinstance(stored, float) and not math.isfinite(stored):
             raise InvalidValue(f"{label}: {value!r} is not a finite number")
+        return stored
+
+    return encode
+
+
+def nested_encoder(label: str) -> Callable[[Any], Scalar]:
+    """Return the same for values inside an attribute of type ``any``: plain JSON values."""
+
+    def encode(value: Any) -> Scalar:
+        try:
+            stored: Any = to_jsonable_python(value)
+        except PydanticSerializationError as error:
+            raise InvalidValue(f"{label}: {value!r} has no JSON form: {error}") from None
+        if not isinstance(stored, str | int | float):
+            raise InvalidValue(
+                f"{label}: {value!r} cannot be compared with what is inside it; compare "
+                f"parts, {label}['part'] == …"
+            )
         return stored
 
     return encode

@@ -13,8 +13,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import from_json
 
 from ..errors import DeclarationError, InvalidValue
-from ..expressions import Expr
-from ..query import Query
+from ..expressions import Condition, Expr
+from ..query import Query, Search
 from .attributes import attr
 from .indexes import Index
 from .keys import KeyParts, KeyTemplate, check_key
@@ -253,6 +253,15 @@ class Entity(BaseModel, metaclass=EntityMeta):
     def index(cls, name: str) -> Query[Self]:
         """Start a query of the index called *name*; ``"by-key"`` is always there."""
         return cls.__forge__.query(name)
+
+    @classmethod
+    def query(cls, *conditions: Condition[Self]) -> Search[Self]:
+        """Start a search: any conditions, joined as you like; the planner finds the indexes.
+
+        Where no index narrows it, it is refused unless it may read every entity
+        (`Search.allow_scan`).
+        """
+        return cls.__forge__.search(*conditions)
 
     @classmethod
     def key_for(cls, **parts: object) -> str:

@@ -13,8 +13,8 @@ from pydantic_core import PydanticSerializationError, SchemaSerializer, to_json
 
 from .. import limits
 from ..errors import CorruptValue, DeclarationError, InvalidValue, QueryError
-from ..expressions import Expr, Operand
-from ..query import Query, QuerySpec, RangeQuery
+from ..expressions import Condition, Expr, Operand
+from ..query import Query, QuerySpec, RangeQuery, Search, SearchSpec
 from ..schema import (
     BY_KEY,
     AttributeType,
@@ -22,7 +22,7 @@ from ..schema import (
     IndexSchema,
     violations,
 )
-from .codecs import Codec, operand_encoder, storage_of
+from .codecs import Codec, nested_encoder, operand_encoder, storage_of
 from .indexes import Index
 from .keys import KeyPart, KeyTemplate, check_key
 from .storage import Readers, StoredField
@@ -156,8 +156,12 @@ class EntityMapping(Generic[E]):
             return Expr(self.cls, field, operand)
         if (item := self.attributes.get(field)) is None:
             raise QueryError(f"{self.label}.{field} is not stored, so no condition can name it")
-        encode = operand_encoder(f"{self.label}.{field}", item.codec)
-        codec = item.codec
+        codec, label = item.codec, f"{self.label}.{field}"
+        if codec.type is AttributeType.ANY:
+            encode = nested_encoder(label)
+            operand = Operand(item.name, codec.type, encode, item.optional, True, True, ())
+            return Expr(self.cls, field, operand)
+        encode = operand_encoder(label, codec)
         operand = Operand(
             item.name, codec.type, encode, item.optional, codec.ordered, codec.textual
         )
@@ -173,6 +177,11 @@ class EntityMapping(Generic[E]):
             known = ", ".join(map(str, [*schema.indexes.values(), BY_KEY]))
             raise QueryError(f"{self.label} has no index {index!r}; it has {known}")
         return Query(self.cls, QuerySpec(self.name, found))
+
+    def search(self, *conditions: Condition[Any]) -> Search[Any]:
+        """Start a search."""
+        self.entity_schema()
+        return Search(self.cls, SearchSpec()).where(*conditions)
 
     def typed_query(
         self, declared: Index[..., Any], partition: tuple[Any, ...]
@@ -193,6 +202,11 @@ class EntityMapping(Generic[E]):
             self.cls, QuerySpec(schema.name, index), range_
         )
         return start.where(*conditions)
+
+    def may_lack(self, attribute: str) -> bool:
+        """Whether an entity of the class may be stored without *attribute*."""
+        found = self._by_stored_name.get(attribute)
+        return found is not None and found.optional
 
     def entity_schema(self) -> EntitySchema:
         """Return the schema; raises `DeclarationError` for a class that is only a base."""

@@ -6,3 +6,5 @@ from .compile import rows_to_read as rows_to_read
 from .query import Query as Query
 from .query import QuerySpec as QuerySpec
 from .query import RangeQuery as RangeQuery
+from .search import Search as Search
+from .search import SearchSpec as SearchSpec

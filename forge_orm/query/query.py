@@ -222,9 +222,19 @@ def _flat(conditions: Iterable[Condition[Any]], spec: QuerySpec) -> Iterator[Com
             raise QueryError(
                 f"{condition!r} inside {' and '.join(map(repr, spec.filters))}: the service "
                 "takes one flat list of comparisons, joined either by & or by |, not nested. "
-                "Ask two queries, or filter the rest in Python"
+                f"Ask two queries, or {_searched(spec)}"
+            )
+        if not condition.served:
+            raise QueryError(
+                f"{condition!r}: the service cannot make this comparison; {_searched(spec)}"
             )
         yield condition
+
+
+def _searched(spec: QuerySpec) -> str:
+    if not spec.entity:  # a condition of a write
+        return "compare attributes of their own"
+    return f"search for {spec.entity} with .query(…), which does the rest here"
 
 
 def _guarded(comparisons: Iterable[Comparison[Any]]) -> Iterator[Comparison[Any]]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .asgi import ForgeApp as ForgeApp
-from .run import Served as Served
-from .run import serve as serve
+from .admin import Admin
+from .asgi import ForgeApp
+from .run import Served, serve
 
-__all__ = ["ForgeApp", "Served", "serve"]
+__all__ = ["Admin", "ForgeApp", "Served", "serve"]

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import random
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Final, TypeAlias
 
+from ..errors import TransportError
+from ..faults import Effect, Faults
 from ..limits import PAYLOAD_MAX_BYTES
 from ..wire import OPERATIONS, Backend, Request, Response
+from .admin import PREFIX as ADMIN
+from .admin import Admin
 from .refusals import Refusal, answer
 from .tenants import tenant_of
 
@@ -35,28 +41,66 @@ class ForgeApp:
     everybody; a stand-in for one developer or one test run can live with that.
     """
 
-    def __init__(self, backend: Backend, *, body_max_bytes: int = BODY_MAX_BYTES) -> None:
-        """Serve *backend*, which stays the caller's to close."""
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        faults: Faults | None = None,
+        admin: Admin | None = None,
+        body_max_bytes: int = BODY_MAX_BYTES,
+    ) -> None:
+        """Serve *backend*, which stays the caller's to close.
+
+        *faults* let calls go wrong; *admin* serves what tests ask for below ``/admin``, and
+        brings its faults along.
+        """
         self._backend = backend
+        self._admin = admin
+        self._faults = faults or (admin.faults if admin is not None else None)
         self._body_max = body_max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one call, or the server's start and end (ASGI)."""
         kind = scope["type"]
         if kind == "http":
-            await _reply(send, await self._answer(scope, receive))
+            response = await self._answer(scope, receive)
+            await (_drop(send) if response is None else _reply(send, response))
         elif kind == "lifespan":
             await _live(receive, send)
         else:
             await send({"type": "websocket.close"})
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Response:
-        if scope["path"] == "/health" and scope["method"] == "GET":
-            return answer(200, {"status": "ok"})
+    async def _answer(self, scope: Scope, receive: Receive) -> Response | None:
+        """Answer one call; None where the connection is to end without an answer."""
         try:
-            return self._perform(await self._request(scope, receive))
+            if not scope["path"].startswith(PREFIX):
+                return await self._other(scope, receive)
+            request = await self._request(scope, receive)
+            if self._faults:
+                return await self._struck(self._faults.effect(request))
+            return self._perform(request)
         except Refusal as refusal:
             return refusal.response
+        except TransportError:
+            return None
+
+    async def _other(self, scope: Scope, receive: Receive) -> Response:
+        """Answer what is not part of the storage API."""
+        path, method = scope["path"], scope["method"]
+        if path == "/health" and method == "GET":
+            return answer(200, {"status": "ok"})
+        if self._admin is not None and (path == ADMIN or path.startswith(f"{ADMIN}/")):
+            body = await _body(receive, scope["headers"], self._body_max)
+            return self._admin.answer(method, path, body)
+        raise _unknown(path)
+
+    async def _struck(self, effect: Effect) -> Response:
+        """Carry out a call, or not, as its fault has it."""
+        if effect.delay:
+            await asyncio.sleep(effect.delay)
+        if isinstance(effect.instead, TransportError):
+            raise effect.instead
+        return effect.instead or effect.answer(self._perform(effect.request))
 
     async def _request(self, scope: Scope, receive: Receive) -> Request:
         headers: Headers = scope["headers"]
@@ -69,6 +113,8 @@ class ForgeApp:
     def _perform(self, request: Request) -> Response:
         try:
             return self._backend.send(request)
+        except TransportError:
+            raise
         except Exception as error:
             # An error about a secret may quote it.
             trace = None if request.is_secret else error
@@ -83,13 +129,17 @@ def _operation(scope: Scope) -> str:
     path: str = scope["path"]
     operation = path.removeprefix(PREFIX)
     # Not NOT_FOUND: that code says that a key does not exist, and a client believes it.
-    if operation == path or operation not in OPERATIONS:
-        message = f"there is no {path}; the paths are {PREFIX}<operation>, with one of "
-        raise Refusal(404, "UNKNOWN_OPERATION", message + ", ".join(OPERATIONS))
+    if operation not in OPERATIONS:
+        raise _unknown(path)
     if scope["method"] != "POST":
         message = f"{path} takes POST, not {scope['method']}"
         raise Refusal(405, "METHOD_NOT_ALLOWED", message, {"allow": "POST"})
     return operation
+
+
+def _unknown(path: str) -> Refusal:
+    message = f"there is no {path}; the paths are {PREFIX}<operation>, with one of "
+    return Refusal(404, "UNKNOWN_OPERATION", message + ", ".join(OPERATIONS))
 
 
 def _check_json(headers: Headers) -> None:
@@ -127,8 +177,15 @@ async def _reply(send: Send, response: Response) -> None:
     headers = [(name.encode(), value.encode()) for name, value in response.headers.items()]
     if response.status != 204:
         headers.append((b"content-length", str(len(response.body)).encode()))
+    headers.append((b"x-b3-traceid", b"%016x" % random.getrandbits(64)))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     await send({"type": "http.response.body", "body": response.body})
+
+
+async def _drop(send: Send) -> None:
+    """End the connection: the server does so where an answer announced never comes."""
+    headers = [(b"content-length", b"1")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
 
 
 async def _live(receive: Receive, send: Send) -> None:

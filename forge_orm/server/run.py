@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 import threading
 import time
@@ -93,17 +94,24 @@ def _server(app: ForgeApp) -> uvicorn.Server:
         raise ConfigurationError(
             "serving needs uvicorn: pip install 'forge-orm[server]'"
         ) from error
+    logging.getLogger("uvicorn.error").addFilter(_is_no_drop)
     config = uvicorn.Config(
         app,
         lifespan="off",
         log_config=None,
         access_log=False,
+        proxy_headers=False,
         server_header=False,
         date_header=False,
         timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=_GRACE,
     )
     return uvicorn.Server(config)
+
+
+def _is_no_drop(record: logging.LogRecord) -> bool:
+    """Whether uvicorn says something else than that an answer was dropped, on purpose."""
+    return not record.getMessage().startswith("ASGI callable returned without completing")
 
 
 def _listen(host: str, port: int) -> socket.socket:

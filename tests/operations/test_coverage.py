@@ -222,7 +222,7 @@ CONDITIONS: dict[str, Any] = {
 
 
 def test_every_condition_of_the_service_can_be_said() -> None:
-    assert set(CONDITIONS) == set(Operator)
+    assert set(CONDITIONS) == set(Operator) - {Operator.NOT_BEGINS_WITH}  # only of a search
     for name, condition in CONDITIONS.items():
         body = ops.entity_query(KEY.filter(condition).spec, rows=1).request.body
         assert json.loads(body)["filters"]["and"][0]["condition"] == name

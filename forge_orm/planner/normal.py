@@ -1,0 +1,85 @@
+"""Any boolean expression as alternatives: each a list of comparisons that all hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import product
+from typing import Any, TypeAlias
+
+from ..expressions import AllOf, AnyOf, Comparison, Condition, Operator
+
+Branch: TypeAlias = tuple[Comparison[Any], ...]
+
+BRANCHES_MAX = 100
+"""Alternatives a condition may fall into; one with more is tried here, row by row."""
+
+
+def branches(conditions: Iterable[Condition[Any]]) -> list[Branch] | None:
+    """Return *conditions*, which all hold, as alternatives; None if there are too many.
+
+    What can never hold is left out, so that no alternative is left where nothing can match.
+    """
+    found = _alternatives(AllOf(tuple(conditions)))
+    if found is None:
+        return None
+    tidy = [tidied for branch in found if (tidied := _tidied(branch)) is not None]
+    return _without_narrower(list(dict.fromkeys(tidy)))
+
+
+def _alternatives(condition: Condition[Any]) -> list[Branch] | None:
+    match condition:
+        case Comparison():
+            return [(condition,)]
+        case AnyOf(conditions):
+            return _either(conditions)
+        case AllOf(conditions):
+            return _both(conditions)
+        case _:
+            raise TypeError(f"{condition!r} is no condition of this library")
+
+
+def _either(conditions: Iterable[Condition[Any]]) -> list[Branch] | None:
+    found: list[Branch] = []
+    for part in conditions:
+        if (more := _alternatives(part)) is None:
+            return None
+        found += more
+    return found if len(found) <= BRANCHES_MAX else None
+
+
+def _both(conditions: Iterable[Condition[Any]]) -> list[Branch] | None:
+    found: list[Branch] = [()]
+    for part in conditions:
+        more = _alternatives(part)
+        if more is None or len(found) * len(more) > BRANCHES_MAX:
+            return None
+        found = [(*left, *right) for left, right in product(found, more)]
+    return found
+
+
+def _tidied(branch: Branch) -> Branch | None:
+    """Return *branch* without repeats, or None if it contradicts itself."""
+    once = tuple(dict.fromkeys(branch))
+    equal: dict[tuple[str, ...], Any] = {}
+    for comparison in once:
+        name = (comparison.attribute, *(comparison.path or ()))
+        if comparison.operator is Operator.EQUAL_TO:
+            value = comparison.values[0]
+            if name in equal and not _same(equal[name], value):
+                return None
+            equal[name] = value
+    return once
+
+
+def _same(one: object, other: object) -> bool:
+    return one == other and isinstance(one, bool) is isinstance(other, bool)
+
+
+def _without_narrower(found: list[Branch]) -> list[Branch]:
+    """Leave out what another alternative includes: in ``a | (a & b)`` the second."""
+    sets = [frozenset(branch) for branch in found]
+    return [
+        branch
+        for number, branch in enumerate(found)
+        if not any(other < sets[number] for other in sets)
+    ]

@@ -1,0 +1,273 @@
+"""From a search to the reads that answer it: a pure function."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from .. import limits
+from ..errors import ScanRefused
+from ..expressions import AllOf, AnyOf, Comparison, Condition, Operator, Order
+from ..model.mapping import EntityMapping
+from ..query import QuerySpec, Search, SearchSpec
+from .access import Access, Rejected, accesses
+from .cursor import fingerprint_of
+from .evaluate import holds
+from .explain import Explanation, ReadExplained
+from .normal import Branch, branches
+
+
+class Mode(StrEnum):
+    """How the reads of a plan become one answer."""
+
+    NOTHING = "nothing"
+    """The conditions contradict each other; nothing is asked."""
+    SINGLE = "single"
+    """One read, in its index's order."""
+    MERGE = "merge"
+    """Several reads side by side, merged in the order they share; repeats are adjacent."""
+    CHAIN = "chain"
+    """Several reads one after the other; each leaves out what an earlier one gives."""
+    SORT = "sort"
+    """Everything is collected and sorted here: no index serves the order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One query of the service, and what is tried here on each row it gives.
+
+    *wanted* are the alternatives it answers; *residual* is None where the service tries all.
+    """
+
+    spec: QuerySpec
+    wanted: tuple[Branch, ...]
+    residual: Condition[Any] | None
+    access: Access
+    rejected: tuple[Rejected, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPlan:
+    """How a search runs.
+
+    *order* is the attribute the answer is in order of (``key`` for ``by-key``), None where
+    the reads are chained. *rows* is how many rows each call reads.
+    """
+
+    search: Search[Any]
+    mode: Mode
+    reads: tuple[Read, ...]
+    order: str | None
+    descending: bool
+    rows: int
+
+    @property
+    def fingerprint(self) -> str:
+        """What a cursor of this plan is bound to."""
+        asked = [(read.spec, read.residual) for read in self.reads]
+        return fingerprint_of(self.mode, asked, self.order, self.descending, self.rows)
+
+    def earlier(self, number: int) -> Condition[Any] | None:
+        """Return what reads before *number* give, to be left out by it; None if merged."""
+        if self.mode not in (Mode.CHAIN, Mode.SORT) or number == 0:
+            return None
+        given = [branch for read in self.reads[:number] for branch in read.wanted]
+        return AnyOf(tuple(AllOf(branch) for branch in given))
+
+    def keeps(self, number: int, key: str, stored: dict[str, Any]) -> bool:
+        """Whether read *number* gives the row *stored* under *key*."""
+        residual, earlier = self.reads[number].residual, self.earlier(number)
+        if residual is not None and not holds(residual, key, stored):
+            return False
+        return earlier is None or not holds(earlier, key, stored)
+
+    def explain(self) -> Explanation:
+        """Return the plan in words."""
+        reads = tuple(_explained(read) for read in self.reads)
+        return Explanation(repr(self.search), str(self.mode), self._ordered(), self.rows, reads)
+
+    def _ordered(self) -> str:
+        match self.mode:
+            case Mode.SORT:
+                most = self.search.spec.sort_limit
+                return f"by {self.order}, sorted here (at most {most} entities)"
+            case Mode.SINGLE | Mode.MERGE:
+                return f"by {self.order}{', descending' if self.descending else ''}, served"
+            case _:
+                return "none"
+
+
+def make_read_plan(search: Search[Any]) -> ReadPlan:
+    """Plan *search*.
+
+    Raises:
+        ScanRefused: no index narrows it and it may not read every entity; the message has
+            the index that would.
+    """
+    mapping: EntityMapping[Any] = search.entity.__forge__
+    mapping.entity_schema()
+    spec = search.spec
+    found = branches(spec.conditions)
+    if found is None:
+        return _too_many(search, mapping)
+    served = spec.order is not None and _all_serve(mapping, found, spec)
+    order = spec.order if served else None
+    chosen = [(branch, *_chosen(mapping, branch, order, spec)) for branch in found]
+    descending = spec.order is not None and spec.order.descending
+    reads = tuple(_reads(mapping, chosen, descending=descending))
+    return _plan(search, reads, served=served)
+
+
+def _too_many(search: Search[Any], mapping: EntityMapping[Any]) -> ReadPlan:
+    """Plan a condition of too many alternatives: what all share is served, the rest here."""
+    shared = tuple(each for each in search.spec.conditions if isinstance(each, Comparison))
+    whole = AllOf(search.spec.conditions)
+    order = search.spec.order
+    served = order is not None and _all_serve(mapping, [shared], search.spec)
+    access, rejected = _chosen(mapping, shared, order if served else None, search.spec)
+    descending = order is not None and order.descending
+    spec = replace(
+        access.spec(mapping.name, descending=descending and served), filters=access.filters
+    )
+    read = Read(spec, ((),), whole, access, tuple(rejected))
+    return _plan(search, (read,), served=served)
+
+
+def _all_serve(mapping: EntityMapping[Any], found: Iterable[Branch], spec: SearchSpec) -> bool:
+    return all(
+        _serving(accesses(mapping, branch, spec.order)[0], branch, spec) for branch in found
+    )
+
+
+def _serving(usable: Iterable[Access], branch: Branch, spec: SearchSpec) -> list[Access]:
+    """Return the ways that give the order asked for."""
+    return [
+        each
+        for each in usable
+        if spec.order is not None
+        and each.index.range == spec.order.attribute
+        and (not each.scans or _may_scan(branch, spec))
+    ]
+
+
+def _may_scan(branch: Branch, spec: SearchSpec) -> bool:
+    """Whether reading along a whole index is allowed: to find the first few, it always is."""
+    return spec.allow_scan or (spec.limit is not None and spec.order is not None and not branch)
+
+
+def _chosen(
+    mapping: EntityMapping[Any], branch: Branch, order: Order[Any] | None, spec: SearchSpec
+) -> tuple[Access, list[Rejected]]:
+    usable, rejected = accesses(mapping, branch, order)
+    best = (_serving(usable, branch, spec) if order is not None else usable)[0]
+    if best.scans and not (spec.allow_scan or (order is not None and _may_scan(branch, spec))):
+        raise ScanRefused(_refusal(mapping, branch, spec))
+    passed = [Rejected(each.index, _passed_over(each, best)) for each in usable if each != best]
+    return best, [*rejected, *passed]
+
+
+def _passed_over(access: Access, best: Access) -> str:
+    return (
+        access.why if access.scans else f"{access.why}: less selective than {best.index.name}"
+    )
+
+
+def _reads(
+    mapping: EntityMapping[Any],
+    chosen: Iterable[tuple[Branch, Access, list[Rejected]]],
+    *,
+    descending: bool,
+) -> Iterable[Read]:
+    """Put alternatives that read the same rows into one read."""
+    groups: dict[Any, list[tuple[Branch, Access, list[Rejected]]]] = {}
+    for branch, access, rejected in chosen:
+        same = access.index.name, access.partition, access.range
+        groups.setdefault(same, []).append((branch, access, rejected))
+    for group in groups.values():
+        _, access, rejected = group[0]
+        spec = access.spec(mapping.name, descending=descending)
+        filters, residual = _left([access for _, access, _ in group])
+        wanted = tuple(branch for branch, _, _ in group)
+        yield Read(replace(spec, filters=filters), wanted, residual, access, tuple(rejected))
+
+
+def _left(
+    group: Sequence[Access],
+) -> tuple[tuple[Condition[Any], ...], Condition[Any] | None]:
+    """Return the service's filters of one read, and what is tried here."""
+    first = group[0]
+    if len(group) == 1:
+        return first.filters, AllOf(first.residual) if first.residual else None
+    if all(len(each.filters) == 1 and not each.residual for each in group):
+        return (AnyOf(tuple(each.filters[0] for each in group)),), None
+    shared = tuple(one for one in first.filters if all(one in each.filters for each in group))
+    rests = [
+        AllOf(tuple(one for one in (*each.filters, *each.residual) if one not in shared))
+        for each in group
+    ]
+    return shared, AnyOf(tuple(rests)) if all(rest.conditions for rest in rests) else None
+
+
+def _plan(search: Search[Any], reads: tuple[Read, ...], *, served: bool) -> ReadPlan:
+    spec = search.spec
+    indexes = {read.spec.index.name for read in reads}
+    if not reads:
+        mode = Mode.NOTHING
+    elif spec.order is not None and not served:
+        mode = Mode.SORT
+    elif len(reads) == 1:
+        mode = Mode.SINGLE
+    else:
+        mode = Mode.MERGE if served or len(indexes) == 1 else Mode.CHAIN
+    order = reads[0].spec.index.range if mode in (Mode.SINGLE, Mode.MERGE) else None
+    if spec.order is not None:
+        order = spec.order.attribute
+    descending = spec.order is not None and spec.order.descending
+    if mode is Mode.SORT:
+        reads = tuple(
+            replace(read, spec=replace(read.spec, descending=False)) for read in reads
+        )
+    metadata = spec.metadata
+    reads = tuple(replace(read, spec=replace(read.spec, metadata=metadata)) for read in reads)
+    return ReadPlan(search, mode, reads, order, descending, _rows(spec, reads, mode))
+
+
+def _rows(spec: SearchSpec, reads: Sequence[Read], mode: Mode) -> int:
+    if spec.page_size is not None:
+        return spec.page_size
+    dropped = any(read.residual is not None or read.spec.filters for read in reads)
+    if spec.limit is None or dropped or mode in (Mode.SORT, Mode.CHAIN):
+        return limits.PAGE_MAX
+    return min(spec.limit, limits.PAGE_MAX)
+
+
+def _refusal(mapping: EntityMapping[Any], branch: Branch, spec: SearchSpec) -> str:
+    said = " & ".join(map(repr, branch)) or "no condition"
+    served = [each for each in branch if each.served and not each.on_key]
+    equal = [each.attribute for each in served if each.operator is Operator.EQUAL_TO]
+    ordered = [each.attribute for each in served if each.attribute not in equal]
+    range_ = spec.order.attribute if spec.order is not None else None
+    range_ = range_ or next(iter(ordered), None) or (equal.pop() if equal else None)
+    advice = "name more conditions"
+    if range_ is not None and range_ != "key":
+        parts = [*(name for name in dict.fromkeys(equal) if name != range_), f"range={range_}"]
+        advice = f"declare by_{range_} = index({', '.join(parts)}) in {mapping.label}"
+    return (
+        f"no index of {mapping.label} narrows {said}, so every entity would be read; "
+        f"{advice}, or say .allow_scan()"
+    )
+
+
+def _explained(read: Read) -> ReadExplained:
+    access = read.access
+    return ReadExplained(
+        index=str(read.spec.index),
+        why=access.why,
+        partition=dict(read.spec.partition),
+        range=None if read.spec.range is None else repr(read.spec.range),
+        filters=tuple(map(repr, read.spec.filters)),
+        residual=None if read.residual is None else repr(read.residual),
+        rejected={str(each.index): each.why for each in read.rejected},
+    )

@@ -1,0 +1,145 @@
+"""What tests ask of a local Forge besides storage: faults, the time, a clean slate.
+
+Not part of Forge; served below ``/admin`` only where the application is given an `Admin`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ..faults import Fault, Faults, MovableClock
+from ..wire import Response
+from .refusals import Refusal, answer
+
+PREFIX: Final = "/admin"
+
+
+class Resettable(Protocol):
+    """**Protocol:** a store that can be emptied and put back, such as `LocalBackend`."""
+
+    def reset(self) -> None:
+        """Remove every row."""
+        ...
+
+    def snapshot(self) -> Any:
+        """Return the store as it is."""
+        ...
+
+    def restore(self, snapshot: Any, /) -> None:
+        """Put the store back as it was."""
+        ...
+
+
+class _Move(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    seconds: float
+
+
+class Admin:
+    """The state of a local Forge that tests may look at and change.
+
+    ========  =======================  ==============================================
+    method    path                     does
+    ========  =======================  ==============================================
+    GET       ``/admin``               tells the faults, the time, the snapshots
+    POST      ``/admin/faults``        adds a `Fault`, given as JSON
+    DELETE    ``/admin/faults``        removes every fault; chance begins anew
+    POST      ``/admin/clock``         moves the time: ``{"seconds": 86400}``
+    POST      ``/admin/reset``         removes every row of every installation
+    PUT       ``/admin/snapshots/x``   keeps the store as it is under the name x
+    POST      ``/admin/snapshots/x``   puts the store back as it was then
+    ========  =======================  ==============================================
+    """
+
+    def __init__(
+        self,
+        *,
+        faults: Faults | None = None,
+        clock: MovableClock | None = None,
+        store: Resettable | None = None,
+    ) -> None:
+        """Govern what is given; the paths of what is not answer 404."""
+        self.faults, self.clock, self.store = faults, clock, store
+        self._snapshots: dict[str, Any] = {}
+
+    def answer(self, method: str, path: str, body: bytes) -> Response:
+        """Answer one call below ``/admin``; raises `Refusal`."""
+        name, _, rest = path.removeprefix(PREFIX).strip("/").partition("/")
+        action = self._actions().get((method, name))
+        if action is None or (rest and name != "snapshots"):
+            raise Refusal(404, "UNKNOWN_OPERATION", f"there is no {method} {path}")
+        try:
+            return action(rest, body)
+        except ValidationError as error:
+            raise Refusal(400, "BAD_REQUEST", _reasons(error)) from error
+
+    def _actions(self) -> dict[tuple[str, str], Callable[[str, bytes], Response]]:
+        actions: dict[tuple[str, str], Callable[[str, bytes], Response]] = {
+            ("GET", ""): lambda _, __: self._told(),
+        }
+        if self.faults is not None:
+            actions["POST", "faults"] = self._add_fault
+            actions["DELETE", "faults"] = self._clear_faults
+        if self.clock is not None:
+            actions["POST", "clock"] = self._move_clock
+        if self.store is not None:
+            actions["POST", "reset"] = self._reset
+            actions["PUT", "snapshots"] = self._keep
+            actions["POST", "snapshots"] = self._restore
+        return actions
+
+    def _told(self) -> Response:
+        faults = [] if self.faults is None else [each.model_dump() for each in self.faults]
+        now = None if self.clock is None else self.clock.now.isoformat()
+        told = {"faults": faults, "now": now, "snapshots": sorted(self._snapshots)}
+        return answer(200, told)
+
+    def _add_fault(self, _: str, body: bytes) -> Response:
+        assert self.faults is not None
+        self.faults.add(Fault.model_validate_json(body))
+        return self._told()
+
+    def _clear_faults(self, _: str, __: bytes) -> Response:
+        assert self.faults is not None
+        self.faults.clear()
+        return self._told()
+
+    def _move_clock(self, _: str, body: bytes) -> Response:
+        assert self.clock is not None
+        self.clock.move(_Move.model_validate_json(body).seconds)
+        return self._told()
+
+    def _reset(self, _: str, __: bytes) -> Response:
+        assert self.store is not None
+        self.store.reset()
+        return self._told()
+
+    def _keep(self, name: str, _: bytes) -> Response:
+        assert self.store is not None
+        name = _named(name)
+        self._snapshots[name] = self.store.snapshot()
+        return self._told()
+
+    def _restore(self, name: str, _: bytes) -> Response:
+        assert self.store is not None
+        if _named(name) not in self._snapshots:
+            kept = ", ".join(sorted(self._snapshots)) or "none"
+            raise Refusal(404, "NOT_FOUND", f"no snapshot {name!r} is kept; there is {kept}")
+        self.store.restore(self._snapshots[name])
+        return self._told()
+
+
+def _named(name: str) -> str:
+    if not name:
+        raise Refusal(400, "BAD_REQUEST", "name the snapshot: /admin/snapshots/<name>")
+    return name
+
+
+def _reasons(error: ValidationError) -> str:
+    return "; ".join(
+        f"{'.'.join(map(str, item['loc'])) or 'body'}: {item['msg']}" for item in error.errors()
+    )
