@@ -30,6 +30,7 @@ from .errors import (
     SessionError,
     SortTooLarge,
     TransportError,
+    VersionConflict,
 )
 from .flows import FlushReport, Page
 from .flows.keyvalue import KvsPage
@@ -42,6 +43,7 @@ from .model import (
     attr,
     default_registry,
     index,
+    version,
 )
 from .operations import Stored
 from .planner import Explanation
@@ -103,12 +105,14 @@ __all__ = [
     "Stored",
     "Tenant",
     "TransportError",
+    "VersionConflict",
     "WritePlan",
     "acting_for",
     "attr",
     "errors",
     "index",
     "registry",
+    "version",
 ]
 
 registry = default_registry

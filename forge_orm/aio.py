@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -10,8 +10,8 @@ from typing import Any, Self, TypeVar
 from pydantic import SecretStr
 
 from .backends.retry import Retrying, RetryPolicy
-from .drivers import AsyncChannel
-from .errors import SessionError
+from .drivers import AsyncChannel, asleep, pause
+from .errors import Conflict, SessionError
 from .expressions import Condition
 from .flows import FlushReport, Page, Question, reads, search, writes
 from .flows.keyvalue import KeySpace
@@ -24,6 +24,7 @@ from .unit import Atomic, UnitOfWork, WritePlan
 from .wire import AsyncBackend, MetadataField, Tenant, current_tenant
 
 E = TypeVar("E", bound=Entity)
+T = TypeVar("T")
 
 
 class AsyncForge:
@@ -43,6 +44,11 @@ class AsyncForge:
         retry: RetryPolicy | None = RetryPolicy(),  # noqa: B008 - frozen
     ) -> None:
         """Speak to *backend*."""
+        if not callable(getattr(backend, "asend", None)) or isinstance(backend, type):
+            raise TypeError(
+                f"{type(self).__name__} takes a backend, such as LocalBackend('app.db'), "
+                f"not {backend!r}"
+            )
         self.backend = backend
         # In this process there is no network between here and the store to try again over.
         alone = retry is None or getattr(backend, "in_process", False)
@@ -56,6 +62,36 @@ class AsyncForge:
         elsewhere; ``"always"`` one transaction for everything; ``"never"`` none.
         """
         return AsyncSession(self._channel(tenant), atomic)
+
+    async def run(
+        self,
+        work: Callable[[AsyncSession], Awaitable[T]],
+        *,
+        retries: int = 3,
+        atomic: Atomic = "auto",
+        tenant: Tenant | None = None,
+    ) -> T:
+        """Carry out *work* in a session of its own, again where somebody else was faster.
+
+        A `Conflict` (a stale version, a condition that failed, a key that exists) means that
+        nothing was written; *work* is repeated up to *retries* times, from reading on, and
+        then the conflict is raised. So *work* must have no effects but on its session.
+        """
+        for attempt in range(retries):
+            try:
+                return await self._once(work, atomic, tenant)
+            except Conflict:
+                await asleep(pause(attempt))
+        return await self._once(work, atomic, tenant)
+
+    async def _once(
+        self,
+        work: Callable[[AsyncSession], Awaitable[T]],
+        atomic: Atomic,
+        tenant: Tenant | None,
+    ) -> T:
+        async with self.session(atomic=atomic, tenant=tenant) as session:
+            return await work(session)
 
     @property
     def kvs(self) -> AsyncKvs[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import TypeVar
 
 from .errors import TransportError
@@ -95,6 +96,21 @@ async def _asend(request: Request, backend: AsyncBackend) -> Outcome:
 
 def _addressed(request: Request, tenant: Tenant | None) -> Request:
     return request if tenant is None else request._replace(tenant=tenant)
+
+
+def pause(attempt: int) -> float:
+    """Return the seconds to wait after a conflict: up to 5 ms, doubled up to half a second.
+
+    The wait is left to chance, so that writers who collided do not collide again.
+    """
+    return random.uniform(0, min(0.5, 0.005 * 2**attempt))
+
+
+async def asleep(seconds: float) -> None:
+    """Wait; who only blocks does not pay for importing asyncio."""
+    from asyncio import sleep
+
+    await sleep(seconds)
 
 
 class Channel:

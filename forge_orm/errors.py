@@ -26,6 +26,7 @@ ForgeError
     │   └── SchemaNotFound
     ├── Conflict
     │   ├── KeyConflict      create-only, and the key exists
+    │   ├── VersionConflict  somebody saved it since it was read
     │   └── ConditionFailed  a condition of a transaction did not hold
     ├── Unauthorized
     ├── RateLimited                                                    (retryable)
@@ -242,6 +243,33 @@ class KeyConflict(Conflict):
     """The write was to create the key, and the key exists."""
 
     codes = ("KEY_CONFLICT",)
+
+
+class VersionConflict(Conflict):
+    """Somebody saved the entity since it was read, so this save would undo theirs.
+
+    Attributes:
+        entity: the entity's name.
+        key: its key.
+        expected: the version that was read.
+        actual: the version that is stored; None if it is gone.
+    """
+
+    def __init__(self, entity: str, key: str, expected: int | None, actual: int | None) -> None:
+        """Name what is stale."""
+        self.entity, self.key = entity, key
+        self.expected, self.actual = expected, actual
+        now = "it is gone" if actual is None else f"it has version {actual} now"
+        super().__init__(
+            "CONDITIONAL_CHECK_FAILED",
+            f"{entity} {key!r} was read with version {expected}, and {now}: read it again "
+            "and repeat the change, or let forge.run() do that",
+            status=400,
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle with what it names."""
+        return type(self), (self.entity, self.key, self.expected, self.actual)
 
 
 class ConditionFailed(Conflict):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
+from time import sleep
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from pydantic import SecretStr
 
 from .backends.retry import Retrying, RetryPolicy
-from .drivers import Channel
-from .errors import SessionError
+from .drivers import Channel, pause
+from .errors import Conflict, SessionError
 from .expressions import Condition
 from .flows import FlushReport, Page, Question, reads, search, writes
 from .flows.keyvalue import KeySpace
@@ -24,6 +25,7 @@ from .unit import Atomic, UnitOfWork, WritePlan
 from .wire import Backend, MetadataField, Tenant, current_tenant
 
 E = TypeVar("E", bound=Entity)
+T = TypeVar("T")
 
 
 class Forge:
@@ -43,6 +45,11 @@ class Forge:
         retry: RetryPolicy | None = RetryPolicy(),  # noqa: B008 - frozen
     ) -> None:
         """Speak to *backend*."""
+        if not callable(getattr(backend, "send", None)) or isinstance(backend, type):
+            raise TypeError(
+                f"{type(self).__name__} takes a backend, such as LocalBackend('app.db'), "
+                f"not {backend!r}"
+            )
         self.backend = backend
         # In this process there is no network between here and the store to try again over.
         alone = retry is None or getattr(backend, "in_process", False)
@@ -56,6 +63,31 @@ class Forge:
         elsewhere; ``"always"`` one transaction for everything; ``"never"`` none.
         """
         return Session(self._channel(tenant), atomic)
+
+    def run(
+        self,
+        work: Callable[[Session], T],
+        *,
+        retries: int = 3,
+        atomic: Atomic = "auto",
+        tenant: Tenant | None = None,
+    ) -> T:
+        """Carry out *work* in a session of its own, again where somebody else was faster.
+
+        A `Conflict` (a stale version, a condition that failed, a key that exists) means that
+        nothing was written; *work* is repeated up to *retries* times, from reading on, and
+        then the conflict is raised. So *work* must have no effects but on its session.
+        """
+        for attempt in range(retries):
+            try:
+                return self._once(work, atomic, tenant)
+            except Conflict:
+                sleep(pause(attempt))
+        return self._once(work, atomic, tenant)
+
+    def _once(self, work: Callable[[Session], T], atomic: Atomic, tenant: Tenant | None) -> T:
+        with self.session(atomic=atomic, tenant=tenant) as session:
+            return work(session)
 
     @property
     def kvs(self) -> Kvs[Any]:

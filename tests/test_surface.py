@@ -29,8 +29,8 @@ PUBLIC = [name for name in dir(forge_orm) if not name.startswith("_")]
 _PROMISED = """
     AsyncForge AsyncKvs AsyncSecrets AsyncSession Forge Kvs Secrets Session
     HttpBackend LocalBackend RetryPolicy Tenant acting_for
-    Attr Entity Metadata Registry attr index registry
-    Query RangeQuery Search Explanation CursorError ScanRefused SortTooLarge
+    Attr Entity Metadata Registry attr index registry version
+    Query RangeQuery Search Explanation CursorError ScanRefused SortTooLarge VersionConflict
     MetadataField Page KvsPage Stored
     FlushReport WritePlan ItemFailure
     AnswerLost ConditionFailed ConfigurationError Conflict CorruptValue DeclarationError
@@ -137,6 +137,7 @@ def _members(cls: type[Any]) -> dict[str, Any]:
 def _blocking(text: object) -> str:
     """Take the colour off an annotation or a docstring."""
     plain = re.sub(r"\bAsync(?=[A-Z])|\basync |\ba(?=send\b)", "", str(text))
+    plain = re.sub(r"Awaitable\[(\w+)\]", r"\1", plain)
     return re.sub(r"one task\b", "one thread", plain)
 
 

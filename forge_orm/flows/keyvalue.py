@@ -13,6 +13,7 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from .. import limits, operations
 from ..errors import (
+    AnswerLost,
     CorruptValue,
     ForgeError,
     InvalidValue,
@@ -80,7 +81,8 @@ class KeySpace(Generic[T]):
 
     def set(self, key: str, value: T, setting: Setting) -> Flow[Stored[T] | None]:
         """Store one value; returns what *setting* asks for."""
-        setting = setting if setting.ttl or not self._ttl else _with_ttl(setting, self._ttl)
+        if setting.ttl is None and self._ttl is not None:
+            setting = _with_ttl(setting, self._ttl)
         body = self._dump(key, value)
         operation = operations.set(self._full(key), body, setting, space=self._space)
         return self._loaded((yield from perform(operation)))
@@ -162,7 +164,10 @@ class KeySpace(Generic[T]):
 
     def _dump(self, key: str, value: T) -> bytes:
         try:
-            plain = _plain(self._adapter.dump_python(value, warnings="error"), self.is_secret)
+            plain = _plain(
+                self._adapter.dump_python(value, by_alias=True, warnings="error"),
+                self.is_secret,
+            )
             check_nested(plain)
             body = to_json(plain, by_alias=True)
         except (PydanticSerializationError, ValueError) as error:
@@ -235,7 +240,17 @@ def _all_done(chunks: Iterable[list[BatchItem]], operation: Any) -> Flow[None]:
         except ForgeError as error:
             failed += [ItemFailure(None, item.key, error) for item in chunk]
             continue
+        confirmed = {key for _, key in result.done}
+        told = {failure.key for failure in result.failed}
         done += result.done
         failed += result.failed
+        silent = AnswerLost(
+            f"{call.request.operation}: the answer does not say what became of it"
+        )
+        failed += [
+            ItemFailure(None, item.key, silent)
+            for item in chunk
+            if item.key not in confirmed and item.key not in told
+        ]
     if failed:
         raise PartialCommit(done, failed)

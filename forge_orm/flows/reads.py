@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from ..errors import PartialRead, QueryError, SessionError
-from ..limits import BATCH_MAX_ITEMS
+from ..limits import BATCH_MAX_ITEMS, PAGE_MAX
 from ..model import Entity
 from ..model.keys import check_key
 from ..operations import BatchItem, batch_get, entity_get, entity_query
@@ -29,7 +29,10 @@ def get(
     unit: UnitOfWork, cls: type[E], key: str, metadata: Sequence[MetadataField] = ()
 ) -> Flow[E | None]:
     """Find one entity: the one already known, or the stored one."""
-    if (known := unit.find(cls, key)) is not None or unit.is_deleting(cls, key):
+    known = unit.find(cls, key)
+    if unit.is_deleting(cls, key):
+        return known
+    if known is not None and (not metadata or unit.has_metadata(known)):
         return known
     name = cls.__forge__.entity_schema().name
     operation = entity_get(name, check_key(key), metadata)
@@ -57,14 +60,14 @@ def get_many(
     """Find many entities by key: 25 a call, the calls together, known ones not at all."""
     name = cls.__forge__.entity_schema().name
     wanted = dict.fromkeys(keys)
-    absent = [key for key in wanted if unit.find(cls, key) is None]
+    fields = tuple(metadata)
+    absent = [key for key in wanted if not unit.holds(cls, key, metadata=bool(fields))]
     missing = [
         BatchItem(check_key(key, f"{cls.__name__} key"), name)
         for key in absent
         if not unit.is_deleting(cls, key)
     ]
     chunks = range(0, len(missing), BATCH_MAX_ITEMS)
-    fields = tuple(metadata)
     bodies = yield from perform_all(
         [batch_get(missing[start : start + BATCH_MAX_ITEMS], fields) for start in chunks]
     )
@@ -122,7 +125,16 @@ def walk(question: Question[E], limit: int | None = None) -> Walk[E] | SearchWal
     """Start to answer a query or a search."""
     if isinstance(question, Search):
         return SearchWalk(question, limit)
-    return Walk(question, limit)
+    return Walk(_query(question), limit)
+
+
+def _query(question: Query[E]) -> Query[E]:
+    if not isinstance(question, Query):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(
+            f"expected a query, got {question!r}. An index is called with its partition, "
+            'Task.by_project("P"); all entities of a class are Task.index("by-key")'
+        )
+    return question
 
 
 def collect(unit: UnitOfWork, question: Question[E], limit: int | None = None) -> Flow[list[E]]:
@@ -137,7 +149,7 @@ def page(unit: UnitOfWork, question: Question[E]) -> Flow[Page[E]]:
     """Fetch one page of a query or a search."""
     if isinstance(question, Search):
         return (yield from search_page(unit, question))
-    return (yield from query_page(unit, question))
+    return (yield from query_page(unit, _query(question)))
 
 
 def query_page(unit: UnitOfWork, query: Query[E]) -> Flow[Page[E]]:
@@ -147,8 +159,9 @@ def query_page(unit: UnitOfWork, query: Query[E]) -> Flow[Page[E]]:
     exactly after the last row looked at.
     """
     spec = query.spec
+    rows = min(spec.page_size or PAGE_MAX, spec.limit or PAGE_MAX)
     while True:
-        found = yield from fetch(unit, query.entity, spec, rows_to_read(spec, spec.limit))
+        found = yield from fetch(unit, query.entity, spec, rows)
         if found.items or found.cursor is None:
             return found
         spec = replace(spec, cursor=found.cursor)

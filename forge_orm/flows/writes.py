@@ -4,12 +4,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ..errors import ForgeError, ItemFailure, NotSent, PartialCommit
-from ..operations import BatchOutcome
+from ..errors import (
+    AnswerLost,
+    ConditionFailed,
+    ForgeError,
+    ItemFailure,
+    NotSent,
+    PartialCommit,
+    VersionConflict,
+)
+from ..operations import BatchItem, BatchOutcome, batch_get
+from ..operations.batch import read_batch_rows
 from ..unit import Atomic, PlannedCall, UnitOfWork, WriteItem
-from .core import Flow, Outcome, answer
+from .core import Flow, Outcome, answer, perform
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +43,8 @@ def flush(unit: UnitOfWork, atomic: Atomic) -> Flow[FlushReport]:
         failed: list[ItemFailure] = []
         for call, outcome in zip(stage, outcomes, strict=True):
             settled = _settle(call, outcome)
+            if isinstance(settled.error, ConditionFailed):
+                settled = yield from _compared(call, settled, settled.error)
             for item in settled.saved:
                 unit.written(item)
             unit.unconfirmed(settled.unsaved)
@@ -58,6 +69,30 @@ def _send(unit: UnitOfWork, stage: tuple[PlannedCall, ...]) -> Flow[tuple[Outcom
     except BaseException:
         unit.unconfirmed(items)
         raise
+
+
+def _compared(call: PlannedCall, settled: _Settled, error: ConditionFailed) -> Flow[_Settled]:
+    """Find out which entities of a refused transaction are stale, by reading them once."""
+    expected = {item.address: item.expected for item in call.items if item.versioned}
+    if not expected:
+        return settled
+    items = [BatchItem(key, entity) for entity, key in expected]
+    try:
+        rows, _ = read_batch_rows((yield from perform(batch_get(items))))
+    except ForgeError:
+        return settled
+    # By key alone: in a transaction a key occurs once, whatever its entity.
+    stored = {row.key: row.value for row in rows}
+    names = {item.address: item.version_name for item in call.items}
+    stale = {
+        address: VersionConflict(*address, version, actual)
+        for address, version in expected.items()
+        if (actual := stored.get(address[1], {}).get(names[address])) != version
+    }
+    failures = [
+        ItemFailure(*item.address, stale.get(item.address, error)) for item in call.items
+    ]
+    return replace(settled, failures=failures, error=next(iter(stale.values()), settled.error))
 
 
 def _alone(error: ForgeError, later: Sequence[Sequence[PlannedCall]]) -> ForgeError:
@@ -89,9 +124,25 @@ def _settle(call: PlannedCall, outcome: Outcome) -> _Settled:
     except ForgeError as error:
         error.add_note(f"in {call}")
         return _Settled((), call.items, call.failures_for(error), error)
-    if not isinstance(result, BatchOutcome) or not result.failed:
+    if not isinstance(result, BatchOutcome):
         return _Settled(call.items)
-    failed = {(failure.entity, failure.key) for failure in result.failed}
-    saved = [item for item in call.items if item.address not in failed]
-    unsaved = [item for item in call.items if item.address in failed]
-    return _Settled(saved, unsaved, result.failed)
+    return _divided(call, result)
+
+
+def _divided(call: PlannedCall, outcome: BatchOutcome) -> _Settled:
+    """Tell the items of a batch apart: saved is only what the answer says is done."""
+    of_key = {item.name[1]: item.address for item in call.items}
+
+    def address(entity: str | None, key: str) -> tuple[str | None, str]:
+        # The entity's name is optional in an answer, and a batch is of distinct keys mostly.
+        return of_key.get(key, (entity, key)) if entity is None else (entity, key)
+
+    done = {address(*name) for name in outcome.done}
+    errors = {address(it.entity, it.key): it.error for it in outcome.failed}
+    saved = [item for item in call.items if item.address in done - errors.keys()]
+    unsaved = [item for item in call.items if item not in saved]
+    silent = AnswerLost(f"{call.path}: the answer does not say what became of it")
+    failures = [
+        ItemFailure(*item.address, errors.get(item.address, silent)) for item in unsaved
+    ]
+    return _Settled(saved, unsaved, failures)

@@ -85,6 +85,7 @@ class LocalBackend:
         self._vault_lock = threading.Lock()
         self._source = _source(schemas, manifest)
         self._known: dict[str, EntitySchema] = {}
+        self._found: Iterable[EntitySchema] | None = None
         self.engine = Engine(self._store, self._schema, self._opened_vault, clock, readings)
 
     def send(self, request: Request, /) -> Response:
@@ -142,8 +143,10 @@ class LocalBackend:
         return f"{type(self).__name__}({self._store.path!r})"
 
     def _schema(self, name: str) -> EntitySchema | None:
-        if name not in self._known:  # a class may have been declared since
-            self._known = {schema.name: schema for schema in self._source()}
+        found = self._source()
+        if found is not self._found:  # a class may have been declared, or again, since
+            self._known = {schema.name: schema for schema in found}
+            self._found = found
         return self._known.get(name)
 
     def _opened_vault(self) -> Vault:

@@ -199,7 +199,8 @@ class Store:
             with self.writing() as connection:
                 _create(connection, table)
                 _grow(connection, table)
-                _index(connection, table, schema.indexes.values())
+                if _index(connection, table, schema.indexes.values()):
+                    _refill(connection, table)
         self._tables[schema.name] = schema, table
         return table
 
@@ -276,37 +277,38 @@ def _create(connection: sqlite3.Connection, table: Table) -> None:
 
 
 def _grow(connection: sqlite3.Connection, table: Table) -> None:
-    """Add the columns an older schema did not have, filled from the stored values."""
+    """Add the columns that an older schema did not have."""
     info = connection.execute(f"PRAGMA table_info({table.quoted})").fetchall()
     present = {quoted_name for _, quoted_name, *_ in info}
-    fresh = [name for name in table.attributes if column_of(name)[1:-1] not in present]
-    if not fresh:
-        return
-    for name in fresh:
-        connection.execute(f"ALTER TABLE {table.quoted} ADD COLUMN {column_of(name)}")
-    sets = ", ".join(f"{column_of(name)} = ?" for name in fresh)
+    for name in table.attributes:
+        if column_of(name)[1:-1] not in present:
+            connection.execute(f"ALTER TABLE {table.quoted} ADD COLUMN {column_of(name)}")
+
+
+def _refill(connection: sqlite3.Connection, table: Table) -> None:
+    """Fill the columns from the stored values: rows of another schema's time lack some."""
+    sets = ", ".join(f"{column_of(name)} = ?" for name in table.attributes)
     rows = connection.execute(f"SELECT rowid, value FROM {table.quoted}").fetchall()
-    filled = [
-        (*(column(value.get(name)) for name in fresh), rowid)
-        for rowid, value in ((rowid, from_json(raw)) for rowid, raw in rows)
-    ]
+    filled = [(*table.cells(from_json(raw)), rowid) for rowid, raw in rows]
     connection.executemany(f"UPDATE {table.quoted} SET {sets} WHERE rowid = ?", filled)
 
 
 def _index(
     connection: sqlite3.Connection, table: Table, indexes: Iterable[IndexSchema]
-) -> None:
-    """Make each index; one that changed under its name replaces the earlier one."""
+) -> bool:
+    """Make each index that is not there, and drop the others; return whether one was made."""
     wanted = {_index_name(table, index): index for index in indexes}
     listed = connection.execute(f"PRAGMA index_list({table.quoted})").fetchall()
     present = {name for _, name, *_ in listed if not name.startswith("sqlite_")}
     for name in present - {name[1:-1] for name in wanted}:
         connection.execute(f'DROP INDEX IF EXISTS "{name}"')
-    for name, index in wanted.items():
+    fresh = {name: index for name, index in wanted.items() if name[1:-1] not in present}
+    for name, index in fresh.items():
         columns = ", ".join(column_of(attribute) for attribute in index.attributes)
         connection.execute(
             f"CREATE INDEX IF NOT EXISTS {name} ON {table.quoted} (tenant, {columns}, key)"
         )
+    return bool(fresh)
 
 
 def _index_name(table: Table, index: IndexSchema) -> str:

@@ -3,6 +3,7 @@
 from ..schema import declare_source
 from .attributes import Attr as Attr
 from .attributes import attr as attr
+from .attributes import version as version
 from .entity import Entity as Entity
 from .entity import Metadata as Metadata
 from .indexes import index as index

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, TypeVar, cast, overload
 
 from pydantic import AliasChoices, AliasPath, BaseModel, Field
 from pydantic_core import PydanticUndefined
@@ -105,3 +105,18 @@ def attr(
     if default_factory is not None:
         return Field(default_factory=default_factory, **chosen)
     return Field(default, **chosen)
+
+
+VERSION_MARK: Final = {"x-forge-orm": "version"}
+"""What a version's pydantic field carries, so that the mapping finds it."""
+
+
+def version() -> Attr[int]:
+    """Declare the attribute that counts an entity's saves, and guards it from stale ones.
+
+    A save or delete of an entity that was read happens only if nobody saved it since; else
+    it raises `VersionConflict`. A new one is created, never written over another
+    (`KeyConflict`). The session counts; leave the value alone.
+    """
+    declared: Any = Field(default=0, ge=0, json_schema_extra=dict(VERSION_MARK))
+    return cast("Attr[int]", declared)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -57,7 +57,12 @@ class EntityMeta(ModelMetaclass):
             """Answer a field's name with an `Expr`."""
             if not _building.get() and name in (cls.__dict__.get("__pydantic_fields__") or ()):
                 return cls.__forge__.expr(name)
-            return super().__getattr__(name)
+            try:
+                return super().__getattr__(name)
+            except AttributeError:
+                # With name and obj Python says what was perhaps meant.
+                message = f"entity class {cls.__name__!r} has no attribute {name!r}"
+                raise AttributeError(message, name=name, obj=cls) from None
 
     @property
     def __forge__(cls) -> EntityMapping[Any]:
@@ -294,6 +299,16 @@ class Entity(BaseModel, metaclass=EntityMeta):
         set_key(self, key)
         return self
 
+    def model_copy(
+        self, *, update: Mapping[str, Any] | None = None, deep: bool = False
+    ) -> Self:
+        """Copy as pydantic does; with an *update* of what makes the key, without the key."""
+        copy = super().model_copy(update=update, deep=deep)
+        template: KeyTemplate | None = type(self).__forge__.template
+        if update and template is not None and set(update) & set(template.attributes):
+            _forget_key(copy)
+        return copy
+
     @property
     def metadata(self) -> Metadata:
         """Created, updated and expiry times, as far as the read asked for them."""
@@ -362,6 +377,7 @@ class Entity(BaseModel, metaclass=EntityMeta):
 _key_slot: Any = Entity.__dict__["_forge_key"]
 _origin_slot: Any = Entity.__dict__["_forge_origin"]
 set_key = _key_slot.__set__
+_delete_key = _key_slot.__delete__
 set_origin = _origin_slot.__set__
 
 
@@ -372,6 +388,11 @@ def key_of(entity: Entity) -> str | None:
     except AttributeError:
         return None
     return key
+
+
+def _forget_key(entity: Entity) -> None:
+    if key_of(entity) is not None:
+        _delete_key(entity)
 
 
 def origin_of(entity: Entity) -> Origin | None:

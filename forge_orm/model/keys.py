@@ -66,6 +66,8 @@ def check_key(key: str, what: str = "key") -> str:
     Source: limits-kvs-ce. Only a plain space is accepted as white space, since languages
     disagree on the rest.
     """
+    if not isinstance(key, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidValue(f"{what} {key!r} is no text")
     if not 1 <= len(key) <= limits.KEY_MAX_CHARACTERS:
         raise InvalidValue(
             f"{what} {key[:40]!r} has {len(key)} characters; "
@@ -150,6 +152,7 @@ class KeyTemplate:
                 "no key may. Allowed are letters, digits, space and : . _ - #"
             )
         self._pattern = re.compile(self._regex())
+        self._parts_used = [(name, parts[name]) for name, _ in self._fields if name in parts]
 
     @property
     def placeholders(self) -> tuple[str, ...]:
@@ -182,6 +185,15 @@ class KeyTemplate:
                 f"a part holds the separator that follows it (parts: {written})"
             )
         return key
+
+    def contradicted(self, key: str, values: Mapping[str, Any]) -> str | None:
+        """Return the attribute whose value is not that in *key*; None for a free key."""
+        if (found := self._pattern.fullmatch(key)) is None:
+            return None
+        for name, part in self._parts_used:
+            if str(part.encode(values[name])) != found[name]:
+                return name
+        return None
 
     def parse(self, key: str) -> KeyParts:
         """Return the typed parts of *key*; raises `InvalidValue` where it does not fit."""

@@ -22,6 +22,7 @@ from ..schema import (
     IndexSchema,
     violations,
 )
+from .attributes import VERSION_MARK
 from .codecs import Codec, nested_encoder, operand_encoder, storage_of
 from .indexes import Index
 from .keys import KeyPart, KeyTemplate, check_key
@@ -70,6 +71,7 @@ class EntityMapping(Generic[E]):
         self.schema = self._schema()
         self.template = self._template(declaration.key)
         self._expressions: dict[str, Expr[Any, Any]] = {}
+        self.version = self._version()
         self.mutable = tuple(item for item in self.attributes.values() if item.mutable)
 
     def __repr__(self) -> str:
@@ -120,6 +122,21 @@ class EntityMapping(Generic[E]):
         if self.name and (problems := list(violations(schema))):
             raise DeclarationError(f"{self.label}: " + "; ".join(problems))
         return schema
+
+    def _version(self) -> AttributeMapping | None:
+        """Return the attribute that counts saves, if one was declared with `version`."""
+        fields = self.cls.model_fields
+        found = [
+            item
+            for field, item in self.attributes.items()
+            if field in fields and fields[field].json_schema_extra == VERSION_MARK
+        ]
+        if len(found) > 1:
+            names = ", ".join(item.field for item in found)
+            raise DeclarationError(f"{self.label} has more than one version: {names}")
+        if found and found[0].codec.type is not AttributeType.INTEGER:
+            raise DeclarationError(f"{self.label}.{found[0].field}: a version is an int")
+        return found[0] if found else None
 
     def _template(self, text: str | None) -> KeyTemplate | None:
         if text is None:
@@ -261,9 +278,24 @@ class EntityMapping(Generic[E]):
                 raise self._invalid(item, value, error) from None
         return stored
 
+    def check_key(self, entity: E, key: str) -> None:
+        """Refuse an entity whose attributes no longer make its key; raises `InvalidValue`."""
+        if self.template is None:
+            return
+        values = vars(entity)
+        if (name := self.template.contradicted(key, values)) is not None:
+            raise InvalidValue(
+                f"{self.label} {key!r}: {name} = {values[name]!r} is part of the key, and "
+                "makes another. A key never changes: save a new entity under the new key, and "
+                "delete this one"
+            )
+
     def dump(self, stored: Mapping[str, Any], key: str) -> bytes:
         """Return the JSON of a stored form, within the service's size."""
-        body = to_json(stored)
+        try:
+            body = to_json(stored)
+        except PydanticSerializationError as error:
+            raise InvalidValue(f"{self.label} {key!r} cannot be stored: {error}") from None
         if len(body) > limits.VALUE_MAX_BYTES:
             raise InvalidValue(self._too_large(stored, key, len(body)))
         if suspicious(body):

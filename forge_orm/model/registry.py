@@ -21,6 +21,7 @@ class Registry:
         """Start empty."""
         self.name = name
         self._classes: dict[str, type[Any]] = {}
+        self._schemas: tuple[EntitySchema, ...] | None = None
 
     def add(self, name: str, cls: type[Any]) -> None:
         """Add the class of entity *name*; raises `DeclarationError` if the name is taken.
@@ -36,15 +37,19 @@ class Registry:
                 "give it another name=, or a registry= of its own"
             )
         self._classes[name] = cls
+        self._schemas = None
 
     def schemas(self) -> tuple[EntitySchema, ...]:
         """Return what the classes declare to the service, in order of declaration.
 
         Raises `DeclarationError` if they break a rule taken together (20 entities an app).
         """
+        if self._schemas is not None:
+            return self._schemas
         schemas = tuple(cls.__forge__.schema for cls in self._classes.values())
         if problems := list(set_violations(schemas)):
             raise DeclarationError(f"registry {self.name!r}: " + "; ".join(problems))
+        self._schemas = schemas
         return schemas
 
     def __getitem__(self, name: str) -> type[Any]:

@@ -116,6 +116,8 @@ def ttl_payload(ttl: timedelta) -> dict[str, Json]:
 
     Raises `InvalidValue` for anything else (kvs-api).
     """
+    if not isinstance(ttl, timedelta):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidValue(f"a time to live is a timedelta, not {ttl!r}: timedelta(seconds=60)")
     seconds, rest = divmod(ttl, timedelta(seconds=1))
     if rest or not 1 <= seconds <= limits.TTL_MAX_SECONDS:
         raise InvalidValue(

@@ -6,5 +6,6 @@ from .compile import rows_to_read as rows_to_read
 from .query import Query as Query
 from .query import QuerySpec as QuerySpec
 from .query import RangeQuery as RangeQuery
+from .query import check_conditions as check_conditions
 from .search import Search as Search
 from .search import SearchSpec as SearchSpec

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Generic, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
 from .. import limits
 from ..errors import QueryError
@@ -83,6 +83,8 @@ class Query(Generic[E]):
 
     def order(self, order: Order[E]) -> Self:
         """Order by the index's range attribute, ``Task.due.desc()`` or ``.asc()``."""
+        if not isinstance(order, Order):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"order() takes a direction, {order!r}.asc() or {order!r}.desc()")
         if order.attribute != self.spec.index.range:
             raise QueryError(
                 f"index {self.spec.index} is ordered by {self.spec.index.range!r}; "
@@ -110,6 +112,15 @@ class Query(Generic[E]):
 
     def _with(self, spec: QuerySpec) -> Self:
         return type(self)(self.entity, spec)
+
+    if not TYPE_CHECKING:  # type checkers find the mistake by themselves
+
+        def __iter__(self):
+            """Refuse: only a session has answers."""
+            raise TypeError(
+                f"{self!r} is a question; ask it of a session: session.all(query) or "
+                "session.stream(query)"
+            )
 
     def __eq__(self, other: object) -> bool:
         """Whether both ask the same."""
@@ -206,6 +217,24 @@ def flat_conditions(
     if (flat := flat_filter(probe)) is None:
         raise QueryError("a condition needs at least one comparison")
     return flat
+
+
+def check_conditions(entity: type[Any], conditions: Iterable[Condition[Any]]) -> None:
+    """Refuse conditions of a write that the service cannot test.
+
+    Raises:
+        QueryError: one is about another class, about the key, or not flat.
+        TypeError: one is no condition.
+    """
+    checked = tuple(conditions)
+    for condition in checked:
+        _refuse_foreign(Query(entity, QuerySpec("", IndexSchema("", ""))), condition)
+        for comparison in _leaves(condition):
+            if comparison.on_key:
+                raise QueryError(
+                    f"{comparison!r}: a condition of a write is about attributes, not the key"
+                )
+    flat_conditions(checked)
 
 
 def _conjuncts(condition: Condition[Any]) -> Iterator[Condition[Any]]:

@@ -56,7 +56,8 @@ class ForgeApp:
         """
         self._backend = backend
         self._admin = admin
-        self._faults = faults or (admin.faults if admin is not None else None)
+        brought = None if admin is None else admin.faults
+        self._faults = brought if faults is None else faults  # an empty `Faults` is false
         self._body_max = body_max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 from weakref import WeakValueDictionary
 
-from ..model.entity import Entity, key_of
+from ..model.entity import Entity, key_of, origin_of
 
 
 class IdentityMap:
@@ -41,6 +41,7 @@ class IdentityMap:
     def admit_one(self, cls: type[Any], key: str, entity: Entity) -> Entity:
         """Take in one freshly read entity; return the known object for a known key."""
         if (known := self.find(cls, key)) is not None:
+            _renew(known, entity, key)
             return known
         self._strong.setdefault(cls, {})[key] = entity
         return entity
@@ -81,3 +82,10 @@ class IdentityMap:
     def __len__(self) -> int:
         """Count the entities held strongly."""
         return sum(map(len, self._strong.values()))
+
+
+def _renew(known: Entity, fresh: Entity, key: str) -> None:
+    """Give a known entity the metadata that was just read; its attributes stay as they are."""
+    read, origin = origin_of(fresh), origin_of(known)
+    if read is not None and read.metadata and origin is not None:
+        origin.metadata = {**(origin.metadata or {}), key: read.metadata[key]}

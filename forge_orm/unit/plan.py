@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 from .. import limits
 from ..errors import ForgeError, ItemFailure, SessionError
-from ..expressions import Condition
+from ..expressions import Condition, KeyCondition
 from ..model.entity import Entity
 from ..operations import (
     BatchItem,
@@ -55,6 +55,29 @@ class WriteItem(NamedTuple):
     def address(self) -> tuple[str, str]:
         """The entity's name and the key."""
         return self.name[0].__forge__.name, self.name[1]
+
+    @property
+    def version_name(self) -> str | None:
+        """The attribute that counts the entity's saves, as it is stored."""
+        version = self.name[0].__forge__.version
+        return None if version is None else version.name
+
+    @property
+    def versioned(self) -> bool:
+        """Whether it is written only if its version is still the one that was read."""
+        return self._guard is not None
+
+    @property
+    def expected(self) -> Any:
+        """The version that was read."""
+        guard = self._guard
+        return guard.values[0] if guard is not None and guard.values else None
+
+    @property
+    def _guard(self) -> KeyCondition[Any] | None:
+        name = self.version_name
+        found = (each for each in self.conditions if isinstance(each, KeyCondition))
+        return next((each for each in found if each.attribute == name), None)
 
     def under(self, conditions: tuple[Condition[Any], ...]) -> WriteItem:
         """Return the same write, under further *conditions*."""
@@ -136,8 +159,17 @@ class WritePlan:
     __repr__ = __str__
 
 
-def make_plan(items: Sequence[WriteItem], checks: Sequence[Check], atomic: Atomic) -> WritePlan:
-    """Group *items* and *checks* into calls; raises `SessionError` for what cannot be."""
+def make_plan(
+    items: Sequence[WriteItem],
+    checks: Sequence[Check],
+    atomic: Atomic,
+    *,
+    together: bool = False,
+) -> WritePlan:
+    """Group *items* and *checks* into calls; raises `SessionError` for what cannot be.
+
+    *together* wants one transaction for everything, whatever *atomic* says.
+    """
     guarded = [item for item in items if item.conditions]
     if atomic == "never" and (guarded or checks):
         raise SessionError(
@@ -146,7 +178,7 @@ def make_plan(items: Sequence[WriteItem], checks: Sequence[Check], atomic: Atomi
         )
     if not items and not checks:
         return WritePlan()
-    if atomic == "always" or checks:
+    if atomic == "always" or checks or together:
         return WritePlan(((_one_transaction(items, checks),),))
     created = [item for item in items if item.create]
     plain = [item for item in items if not item.conditions and not item.create]
@@ -164,6 +196,7 @@ def _one_transaction(items: Sequence[WriteItem], checks: Sequence[Check]) -> Pla
         )
     for item in items:
         _refuse_create(item)
+    _refuse_twins([*(item.address for item in items), *((c.entity, c.key) for c in checks)])
     operation = transaction([_write(item) for item in items], checks)
     if (size := len(operation.request.body)) > limits.PAYLOAD_MAX_BYTES:
         raise SessionError(
@@ -174,8 +207,32 @@ def _one_transaction(items: Sequence[WriteItem], checks: Sequence[Check]) -> Pla
 
 
 def _transactions(items: Sequence[WriteItem]) -> Iterator[PlannedCall]:
-    for chunk in _chunks(items, limits.TRANSACTION_MAX_ITEMS, _size):
-        yield _one_transaction(chunk, ())
+    for apart in _apart(items):
+        for chunk in _chunks(apart, limits.TRANSACTION_MAX_ITEMS, _size):
+            yield _one_transaction(chunk, ())
+
+
+def _apart(items: Sequence[WriteItem]) -> Iterator[list[WriteItem]]:
+    """Keep items of one key in different transactions, whatever their entities."""
+    groups: list[dict[str, WriteItem]] = []
+    for item in items:
+        key = item.name[1]
+        group = next((group for group in groups if key not in group), None)
+        if group is None:
+            groups.append(group := {})
+        group[key] = item
+    yield from (list(group.values()) for group in groups)
+
+
+def _refuse_twins(addresses: Sequence[tuple[str, str]]) -> None:
+    known: dict[str, str] = {}
+    for entity, key in addresses:
+        if key in known:
+            raise SessionError(
+                f"{known[key]} and {entity} both have the key {key!r}: the service takes a key "
+                "once in a transaction, whatever its entity. Commit them one after the other"
+            )
+        known[key] = entity
 
 
 def _batches(items: Sequence[WriteItem]) -> Iterator[PlannedCall]:

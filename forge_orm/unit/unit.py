@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, TypeAlias, TypeVar, cast
 
@@ -11,12 +11,13 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from ..errors import ForgeError, SessionError
-from ..expressions import Condition
+from ..expressions import Condition, KeyCondition, Operator
 from ..model.entity import Entity, Origin, key_of, origin_of, read_metadata, set_key, set_origin
 from ..model.keys import check_key
-from ..model.mapping import EntityMapping
+from ..model.mapping import AttributeMapping, EntityMapping
 from ..operations import Check
 from ..operations.core import NONSENSE, nonsense
+from ..query import check_conditions
 from .changes import change_of, mutated, unknown
 from .identity import IdentityMap
 from .plan import Atomic, WriteItem, WritePlan, make_plan
@@ -52,6 +53,7 @@ class UnitOfWork:
         self.identity = IdentityMap()
         self._touched: dict[int, Entity] = {}
         self._pending: dict[Name, _Pending] = {}
+        self._sent: dict[Name, _Pending | None] = {}
         self._required: dict[Name, tuple[Entity, tuple[Condition[Any], ...]]] = {}
 
     # --- reading ------------------------------------------------------------------------
@@ -61,6 +63,16 @@ class UnitOfWork:
         if self._pending and self.is_deleting(cls, key):
             return None
         return cast("E | None", self.identity.find(cls, key))
+
+    def holds(self, cls: type[Any], key: str, *, metadata: bool) -> bool:
+        """Whether the entity *key* is known, with its metadata if that is wanted."""
+        known = self.find(cls, key)
+        return known is not None and (not metadata or self.has_metadata(known))
+
+    def has_metadata(self, entity: Entity) -> bool:
+        """Whether metadata of *entity* was read."""
+        origin, key = origin_of(entity), str(key_of(entity))
+        return origin is not None and key in (origin.metadata or ())
 
     def is_deleting(self, cls: type[Any], key: str) -> bool:
         """Whether the deletion of *key* is pending."""
@@ -154,6 +166,9 @@ class UnitOfWork:
 
         With *create* the write fails where the key exists.
         """
+        _refuse_other(
+            entity, "add() takes entities; give those of a list with a star, add(*tasks)"
+        )
         type(entity).__forge__.entity_schema()
         name = _name(entity)
         known = self.identity.find(*name)
@@ -164,6 +179,8 @@ class UnitOfWork:
             )
         origin, before = origin_of(entity), self._pending.get(name)
         stored = origin is not None and origin.knows(name[1])
+        if type(entity).__forge__.version is not None and condition is None and not stored:
+            create = True  # a new versioned entity is never written over another
         if create and stored and self._watches(entity):
             raise SessionError(
                 f"{type(entity).__name__} {name[1]!r} was read from the store, so it cannot "
@@ -176,15 +193,19 @@ class UnitOfWork:
                 self._pending.pop(name, None)  # a known entity is written if it changed
                 return
             kept = unknown(entity, origin)
-        self._pending[name] = _Pending(entity, False, _given(condition), ttl, kept, create)
+        self._pending[name] = _Pending(
+            entity, False, _given(type(entity), condition), ttl, kept, create
+        )
 
     def delete(self, entity: Entity, *, condition: Condition[Any] | None = None) -> None:
-        """Delete *entity* at the next flush; one that was only added is just forgotten."""
+        """Delete *entity* at the next flush; one that was to be created is just forgotten."""
+        _refuse_other(entity, 'delete() takes entities; by key it is delete_keys(Task, "…")')
         name = _name(entity)
-        if name in self._pending and not self._watches(entity):
+        pending = self._pending.get(name)
+        if pending is not None and pending.create and not pending.deleting:
             self.forget(entity)
             return
-        self._pending[name] = _Pending(entity, True, _given(condition))
+        self._pending[name] = _Pending(entity, True, _given(type(entity), condition))
 
     def delete_key(self, cls: type[Entity], key: str) -> None:
         """Delete *key* at the next flush without having read it."""
@@ -196,6 +217,7 @@ class UnitOfWork:
         """Let the next flush happen only if *conditions* hold for *entity* in the store."""
         if not conditions:
             raise SessionError("require() needs a condition")
+        check_conditions(type(entity), conditions)
         _, known = self._required.get(_name(entity), (entity, ()))
         self._required[_name(entity)] = entity, (*known, *conditions)
 
@@ -220,19 +242,21 @@ class UnitOfWork:
 
     def plan(self, atomic: Atomic) -> WritePlan:
         """Return what a flush would send; raises `InvalidValue`, `SessionError`."""
-        items = {item.name: item for item in self._items()}
+        items = {item.name: self._versioned(item) for item in self._items()}
         checks: list[Check] = []
         for (cls, key), (_, conditions) in self._required.items():
             if (item := items.get((cls, key))) is not None:
                 items[cls, key] = item.under(conditions)
             else:
                 checks.append(Check(key, cls.__forge__.name, conditions))
-        return make_plan(tuple(items.values()), tuple(checks), atomic)
+        together = bool(self._required)
+        return make_plan(tuple(items.values()), tuple(checks), atomic, together=together)
 
     def sending(self, items: Iterable[WriteItem]) -> None:
         """Note that *items* are on their way: from here on, an assignment is a new change."""
         for item in items:
             entity = item.entity
+            self._sent[item.name] = self._pending.get(item.name)
             if entity is None or item.stored is None:
                 continue
             if not self._watches(entity):
@@ -248,7 +272,8 @@ class UnitOfWork:
     def written(self, item: WriteItem) -> None:
         """Record that the service confirmed *item*."""
         cls, key = item.name
-        self._pending.pop(item.name, None)
+        if self._pending.get(item.name) is self._sent.pop(item.name, None):
+            self._pending.pop(item.name, None)  # else something new was asked meanwhile
         entity = item.entity
         if item.stored is None:
             self.identity.remove(cls, key)
@@ -257,7 +282,14 @@ class UnitOfWork:
                 set_origin(entity, Origin(values={}))
             return
         assert entity is not None
-        metadata = None if (origin := origin_of(entity)) is None else origin.metadata
+        version: AttributeMapping | None = cls.__forge__.version
+        if version is not None:
+            values_of: dict[str, Any] = vars(entity)  # past the tracking: this is no change
+            values_of[version.field] = item.stored[version.name]
+        metadata = None
+        if (origin := origin_of(entity)) is not None and key in (origin.metadata or {}):
+            assert origin.metadata is not None
+            metadata = {key: replace(origin.metadata[key], updated_at=None)}  # it is older
         values = {key: item.stored}
         set_origin(entity, Origin(b"", self._touched, values=values, metadata=metadata))
 
@@ -278,7 +310,9 @@ class UnitOfWork:
             if name in self._pending or origin is None or not origin.knows(name[1]):
                 continue
             if (change := change_of(entity, origin)) is not None:
-                value = type(entity).__forge__.dump(change.stored, name[1])
+                mapping: EntityMapping[Any] = type(entity).__forge__
+                mapping.check_key(entity, name[1])
+                value = mapping.dump(change.stored, name[1])
                 yield WriteItem(name, entity, change.stored, value, change.attributes)
 
     def _pending_item(self, name: Name, pending: _Pending) -> WriteItem:
@@ -289,6 +323,7 @@ class UnitOfWork:
         origin = origin_of(entity)
         known = origin is not None and self._watches(entity) and origin.knows(name[1])
         change = change_of(entity, origin) if known and origin is not None else None
+        mapping.check_key(entity, name[1])
         stored = {**mapping.stored(entity), **pending.unknown}
         return WriteItem(
             name,
@@ -301,6 +336,28 @@ class UnitOfWork:
             pending.create,
         )
 
+    def _versioned(self, item: WriteItem) -> WriteItem:
+        """Let a write of a versioned entity happen only if it is not stale."""
+        mapping, entity = item.name[0].__forge__, item.entity
+        version: AttributeMapping | None = mapping.version
+        if version is None or entity is None:
+            return item
+        key, origin = item.name[1], origin_of(entity)
+        if origin is None or not self._watches(entity) or not origin.knows(key):
+            return item if item.stored is None else self._first(item, version)
+        before = origin.value(key).get(version.name)
+        operator = Operator.NOT_EXISTS if before is None else Operator.EQUAL_TO
+        unchanged: Condition[Any] = KeyCondition(
+            version.name, operator, () if before is None else (before,)
+        )
+        guarded = item.under((unchanged,))
+        if item.stored is None:
+            return guarded
+        return _numbered(guarded, version, (before or 0) + 1)
+
+    def _first(self, item: WriteItem, version: AttributeMapping) -> WriteItem:
+        return _numbered(item, version, 1)
+
     def _changed(self) -> Iterator[Entity]:
         """Yield every entity that may differ from what was read, each once."""
         yield from list(self._touched.values())
@@ -312,8 +369,21 @@ class UnitOfWork:
                     yield entity
 
 
-def _given(condition: Condition[Any] | None) -> tuple[Condition[Any], ...]:
-    return () if condition is None else (condition,)
+def _refuse_other(entity: object, advice: str) -> None:
+    if not isinstance(entity, Entity):
+        raise TypeError(f"{advice}. Got {entity!r}")
+
+
+def _numbered(item: WriteItem, version: AttributeMapping, number: int) -> WriteItem:
+    stored = {**(item.stored or {}), version.name: number}
+    return item._replace(stored=stored, value=item.name[0].__forge__.dump(stored, item.name[1]))
+
+
+def _given(cls: type[Any], condition: Condition[Any] | None) -> tuple[Condition[Any], ...]:
+    if condition is None:
+        return ()
+    check_conditions(cls, (condition,))
+    return (condition,)
 
 
 def _is_mutated(entity: Entity) -> bool:

@@ -237,3 +237,29 @@ def test_a_second_transaction_that_fails_leaves_the_rest_unsent() -> None:
             ("task:25", "CONDITIONAL_CHECK_FAILED"),
             ("task:30", "NotSent"),
         ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "lost"),
+    [
+        ({"successfulKeys": [{"key": "task:1"}], "failedKeys": []}, ["task:2"]),
+        (
+            {
+                "successfulKeys": [{"key": "task:1", "entityName": "task"}],
+                "failedKeys": [
+                    {"key": "task:2", "error": {"code": "MAX_SIZE", "message": "m"}}
+                ],
+            },
+            ["task:2"],
+        ),
+        ({"successfulKeys": [], "failedKeys": []}, ["task:1", "task:2"]),
+    ],
+)
+def test_only_what_the_answer_names_is_saved(answer: dict[str, Any], lost: list[str]) -> None:
+    with session() as (held, script):
+        held.add(Task(number=1), Task(number=2))
+        script.expect(Line("batch/set", says(answer)))
+        with pytest.raises(PartialCommit) as caught:
+            held.flush()
+        assert [each.key for each in caught.value.failed] == lost
+        assert pending(held) == lost

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from forge_orm import Entity, InvalidValue, RateLimited, Session
+from forge_orm import Entity, InvalidValue, KeyConflict, RateLimited, Session
 from forge_orm.drivers import Channel
 
 from ..flows.script import (
@@ -243,10 +243,32 @@ def test_a_deleted_entity_is_not_written_however_it_changed(
         assert not held.plan()
 
 
-def test_an_added_entity_that_is_deleted_again_is_forgotten() -> None:
+def test_an_inserted_entity_that_is_deleted_again_is_forgotten() -> None:
     task = Task(number=1)
     with session() as (held, _):
-        held.add(task)
+        held.insert(task)
         held.delete(task)
         assert not held.plan()
         held.add(Task(number=1))
+
+
+def test_an_added_entity_that_is_deleted_again_is_deleted() -> None:
+    """It may have been stored before: add() writes whether or not the key exists."""
+    task = Task(number=1)
+    with session() as (held, script):
+        held.delete_keys(Task, task.key)
+        held.add(task)
+        held.delete(task)
+        script.expect(Line("entity/delete", done, {"key": "task:1", "entityName": "task"}))
+        held.flush()
+
+
+def test_giving_up_an_insert_deletes_nobody_elses_row() -> None:
+    task = Task(number=1)
+    with session() as (held, script):
+        held.insert(task)
+        script.expect(Line("entity/set", refusal("KEY_CONFLICT", 409)))
+        with pytest.raises(KeyConflict):
+            held.flush()
+        held.delete(task)
+        assert not held.plan()

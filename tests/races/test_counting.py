@@ -1,0 +1,125 @@
+"""Twenty writers count to a thousand, and it is a thousand."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from forge_orm import (
+    AsyncForge,
+    AsyncSession,
+    Forge,
+    HttpBackend,
+    LocalBackend,
+    Tenant,
+    VersionConflict,
+)
+from forge_orm.server import ForgeApp, Served
+
+from .worker import Hits, hit, registry
+
+WRITERS, EACH = 20, {"embedded": 50, "http": 5}
+
+
+@pytest.fixture(params=["embedded", "http"])
+def backend(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[LocalBackend | HttpBackend]:
+    with ExitStack() as stack:
+        store = stack.enter_context(LocalBackend(tmp_path / "a.db", schemas=registry))
+        if request.param == "embedded":
+            start(Forge(store))
+            yield store
+            return
+        served = stack.enter_context(Served(ForgeApp(store)))
+        over = stack.enter_context(HttpBackend(served.url, tenant=Tenant(installation="i")))
+        start(Forge(over))
+        yield over
+
+
+def times(backend: LocalBackend | HttpBackend) -> int:
+    """How often each writer counts; over HTTP a thousand in all would take a minute."""
+    return EACH["embedded" if isinstance(backend, LocalBackend) else "http"]
+
+
+def start(forge: Forge) -> None:
+    with forge.session() as session:
+        session.add(Hits(name="all"))
+
+
+def counted(forge: Forge) -> int:
+    with forge.session() as session:
+        return session.one(Hits.index("by-key")).count
+
+
+def test_threads(backend: LocalBackend | HttpBackend) -> None:
+    forge = Forge(backend)
+
+    def work(_: int) -> None:
+        for _ in range(times(backend)):
+            forge.run(hit, retries=500)
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        list(pool.map(work, range(WRITERS)))
+    assert counted(forge) == WRITERS * times(backend)
+
+
+def test_tasks(backend: LocalBackend | HttpBackend) -> None:
+    async def ahit(session: AsyncSession) -> None:
+        hits = await session.get(Hits, "hits:all")
+        assert hits is not None
+        hits.count += 1
+
+    async def main() -> None:
+        forge = AsyncForge(backend)
+
+        async def work() -> None:
+            for _ in range(times(backend)):
+                await forge.run(ahit, retries=500)
+
+        await asyncio.gather(*[work() for _ in range(WRITERS)])
+        if isinstance(backend, HttpBackend):
+            await backend.aclose()
+
+    asyncio.run(main())
+    assert counted(Forge(backend)) == WRITERS * times(backend)
+
+
+def test_processes(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    with LocalBackend(path, schemas=registry) as store:
+        start(Forge(store))
+    command = [sys.executable, "-m", "tests.races.worker", str(path), "100"]
+    writers = [subprocess.Popen(command, cwd=Path(__file__).parents[2]) for _ in range(5)]
+    assert [writer.wait(timeout=60) for writer in writers] == [0] * 5
+    with LocalBackend(path, schemas=registry) as store:
+        assert counted(Forge(store)) == 500
+
+
+def test_work_that_always_loses_raises_the_conflict() -> None:
+    with LocalBackend(schemas=registry) as store:
+        forge = Forge(store)
+        start(forge)
+        tries: list[int] = []
+
+        def lose(session: object) -> None:
+            tries.append(1)
+            mine = forge.session()
+            hits = mine.get(Hits, "hits:all")
+            with forge.session() as other:
+                hit(other)
+            assert hits is not None
+            hits.count = -1
+            mine.commit()
+
+        with pytest.raises(VersionConflict):
+            forge.run(lose, retries=2)
+        assert len(tries) == 3
+        assert counted(forge) == 3
