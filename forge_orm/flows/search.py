@@ -61,6 +61,7 @@ class SearchWalk(Generic[E]):
         self.cls = search.entity
         self.calls = self.rows = self.kept = 0
         self._last: Place | None = None
+        self._giver = 0
         self._streams = [_Stream[E](number) for number in range(len(self.plan.reads))]
         self._sorted: list[tuple[Place, E]] | None = None
         self.done = self.plan.mode is Mode.NOTHING
@@ -73,7 +74,10 @@ class SearchWalk(Generic[E]):
         if self._ended():
             return None
         pages = tuple(stream.at for stream in self._streams)
-        return write_cursor(self.plan.fingerprint, Position(pages, self._last))
+        # In a chain the last entity says nothing of where the next read is.
+        of_active = any(stream.number == self._giver for stream in self._active())
+        last = self._last if of_active or self.plan.mode is Mode.SORT else None
+        return write_cursor(self.plan.fingerprint, Position(pages, last))
 
     def step(self, unit: UnitOfWork, most: int | None = None) -> Flow[Sequence[E]]:
         """Find the next entities, *most* at most; empty only at the end."""
@@ -120,6 +124,7 @@ class SearchWalk(Generic[E]):
         first = (max if self.plan.descending else min)(
             active, key=lambda stream: stream.found[0][0]
         )
+        self._giver = first.number
         return first.found.pop(0)
 
     def _active(self) -> Iterable[_Stream[E]]:
@@ -222,6 +227,7 @@ class SearchWalk(Generic[E]):
             stream.following, stream.done = page, page == DONE
         for stream in self._active():
             stream.passed = position.last
+            self._giver = stream.number
 
 
 def _sort_key(place: Place) -> tuple[bool, Any, str]:
