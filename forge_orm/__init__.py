@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import errors
-from .aio import AsyncForge, AsyncSession
-from .backends.retry import RetryPolicy
 from .errors import (
     AnswerLost,
     ConditionFailed,
@@ -32,30 +30,24 @@ from .errors import (
     TransportError,
     VersionConflict,
 )
-from .flows import FlushReport, Page
-from .flows.keyvalue import KvsPage
-from .kvs import AsyncKvs, Kvs
-from .model import (
-    Attr,
-    Entity,
-    Metadata,
-    Registry,
-    attr,
-    default_registry,
-    index,
-    version,
-)
-from .operations import Stored
-from .planner import Explanation
-from .query import Query, RangeQuery, Search
-from .secrets import AsyncSecrets, Secrets
-from .session import Forge, Session
-from .unit import WritePlan
 from .wire import MetadataField, Tenant, acting_for
 
 if TYPE_CHECKING:
+    from .aio import AsyncForge, AsyncSession
     from .backends import HttpBackend
+    from .backends.retry import RetryPolicy
+    from .flows import FlushReport, Page
+    from .flows.keyvalue import KvsPage
+    from .kvs import AsyncKvs, Kvs
     from .local import LocalBackend
+    from .model import Attr, Entity, Metadata, Registry, attr, index, version
+    from .model import default_registry as registry
+    from .operations import Stored
+    from .planner import Explanation
+    from .query import Query, RangeQuery, Search
+    from .secrets import AsyncSecrets, Secrets
+    from .session import Forge, Session
+    from .unit import WritePlan
 
 __all__ = [
     "AnswerLost",
@@ -115,20 +107,36 @@ __all__ = [
     "version",
 ]
 
-registry = default_registry
-"""Where entity classes go unless a base class says otherwise."""
-
-
-_LAZY = {"HttpBackend": "backends", "LocalBackend": "local"}
-"""Backends are imported when they are asked for: httpx alone doubles the import time."""
+# Each is imported when it is asked for. pytest loads our plugin, and with it this module, in
+# every run; and httpx alone doubles the time the rest takes, which is pydantic's for the most.
+_HOME = {
+    "aio": "AsyncForge AsyncSession",
+    "backends": "HttpBackend",
+    "backends.retry": "RetryPolicy",
+    "flows": "FlushReport Page",
+    "flows.keyvalue": "KvsPage",
+    "kvs": "AsyncKvs Kvs",
+    "local": "LocalBackend",
+    "model": "Attr Entity Metadata Registry attr default_registry index version",
+    "operations": "Stored",
+    "planner": "Explanation",
+    "query": "Query RangeQuery Search",
+    "secrets": "AsyncSecrets Secrets",
+    "session": "Forge Session",
+    "unit": "WritePlan",
+}
+_LAZY = {name: module for module, names in _HOME.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> object:
-    if name in _LAZY:
-        from importlib import import_module
+    if name == "registry":  # where entity classes go unless a base class says otherwise
+        return __getattr__("default_registry")
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
 
-        return getattr(import_module(f".{_LAZY[name]}", __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(f".{_LAZY[name]}", __name__), name)
+    return found
 
 
 def __dir__() -> list[str]:

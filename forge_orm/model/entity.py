@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, dataclass_transform, overload
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -40,7 +40,9 @@ class EntityMeta(ModelMetaclass):
 
     if not TYPE_CHECKING:
 
-        def __new__(mcs, label, bases, body, *, name=None, key=None, registry=None, **config):
+        def __new__(
+            mcs, label, bases, body, *, name=None, key=None, ttl=None, registry=None, **config
+        ):
             """Build the class, bind its indexes and enter it in a registry."""
             _refuse_reserved(label, body)
             token = _building.set(True)
@@ -50,7 +52,7 @@ class EntityMeta(ModelMetaclass):
                 _building.reset(token)
             _refuse_members(label, _RESERVED.intersection(cls.model_fields))
             _bind_indexes(cls, body)
-            _declare(cls, name, key, registry)
+            _declare(cls, name, key, ttl, registry)
             return cls
 
         def __getattr__(cls, name):
@@ -92,7 +94,7 @@ def _refuse_members(label: str, names: Iterable[str]) -> None:
         )
 
 
-_RESERVED = frozenset({"key", "index", "metadata", "with_key", "key_for", "parse_key"})
+_RESERVED = frozenset({"key", "index", "query", "metadata", "with_key", "key_for", "parse_key"})
 
 
 def _bind_indexes(cls: type[Any], body: dict[str, Any]) -> None:
@@ -102,7 +104,13 @@ def _bind_indexes(cls: type[Any], body: dict[str, Any]) -> None:
             value.bind(label, cls.__name__, fields)
 
 
-def _declare(cls: Any, name: str | None, key: str | None, registry: Registry | None) -> None:
+def _declare(
+    cls: Any,
+    name: str | None,
+    key: str | None,
+    ttl: timedelta | None,
+    registry: Registry | None,
+) -> None:
     bases: list[type[Any]] = [*reversed(cls.__mro__)]
     indexes: dict[str, Index[..., Any]] = {
         label: value
@@ -113,9 +121,11 @@ def _declare(cls: Any, name: str | None, key: str | None, registry: Registry | N
     chosen = registry if registry is not None else getattr(cls, "__forge_registry__", None)
     chosen = chosen if chosen is not None else default_registry
     key = key if key is not None else getattr(cls, "__forge_key__", None)
+    ttl = ttl if ttl is not None else getattr(cls, "__forge_ttl__", None)
     type.__setattr__(cls, "__forge_registry__", chosen)
+    type.__setattr__(cls, "__forge_ttl__", ttl)
     type.__setattr__(cls, "__forge_key__", key)
-    declaration = Declaration(name, key, tuple(indexes.values()))
+    declaration = Declaration(name, key, tuple(indexes.values()), ttl)
     type.__setattr__(cls, "__forge_declaration__", declaration)
     if cls.__pydantic_complete__:
         _complete(cls)
@@ -231,8 +241,9 @@ class Entity(BaseModel, metaclass=EntityMeta):
     """A value stored under a key; subclass it to declare a kind of entity.
 
     Class keywords: *name* is the entity's name in the store (a class without one is only a
-    base for others); *key* a template such as ``"task:{project}:{ulid}"``; *registry* where
-    the class and its subclasses are entered.
+    base for others); *key* a template such as ``"task:{project}:{ulid}"``; *ttl* how long an
+    entity lives after each save (whole seconds, up to a year; kvs-api); *registry* where the
+    class and its subclasses are entered.
     """
 
     __slots__ = ("_forge_key", "_forge_origin")
@@ -250,6 +261,7 @@ class Entity(BaseModel, metaclass=EntityMeta):
             *,
             name: str | None = None,
             key: str | None = None,
+            ttl: timedelta | None = None,
             registry: Registry | None = None,
             **config: Any,
         ) -> None: ...

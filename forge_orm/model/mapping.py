@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import cached_property
 from typing import Any, Generic, TypeVar, cast
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, Secret, SecretBytes, SecretStr, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, SchemaSerializer, to_json
 
 from .. import limits
@@ -55,6 +56,7 @@ class Declaration:
     name: str | None
     key: str | None
     indexes: tuple[Index[..., Any], ...]
+    ttl: timedelta | None = None
 
 
 class EntityMapping(Generic[E]):
@@ -72,6 +74,7 @@ class EntityMapping(Generic[E]):
         self.template = self._template(declaration.key)
         self._expressions: dict[str, Expr[Any, Any]] = {}
         self.version = self._version()
+        self.ttl = self._checked_ttl(declaration.ttl)
         self.mutable = tuple(item for item in self.attributes.values() if item.mutable)
 
     def __repr__(self) -> str:
@@ -122,6 +125,17 @@ class EntityMapping(Generic[E]):
         if self.name and (problems := list(violations(schema))):
             raise DeclarationError(f"{self.label}: " + "; ".join(problems))
         return schema
+
+    def _checked_ttl(self, ttl: timedelta | None) -> timedelta | None:
+        if ttl is None:
+            return None
+        seconds, rest = divmod(ttl, timedelta(seconds=1))
+        if rest or not 1 <= seconds <= limits.TTL_MAX_SECONDS:
+            raise DeclarationError(
+                f"{self.label}: ttl={ttl!r}; the service takes whole seconds, from 1 to "
+                f"{limits.TTL_MAX_SECONDS} (one year)"
+            )
+        return ttl
 
     def _version(self) -> AttributeMapping | None:
         """Return the attribute that counts saves, if one was declared with `version`."""
@@ -361,8 +375,11 @@ def _attribute(
 def _nested_store(annotation: Any) -> Callable[[Any], Any]:
     """Return the function that stores a list, dict or model: pydantic's JSON form."""
     made: list[SchemaSerializer] = []  # at first use: forward references are known then
+    open_to_any = "Any" in repr(annotation) or "object" in repr(annotation)
 
     def store(value: Any) -> Any:
+        if open_to_any:
+            _refuse_hidden(value)
         if not made:
             made.append(TypeAdapter(annotation).serializer)
         try:
@@ -371,6 +388,20 @@ def _nested_store(annotation: Any) -> Callable[[Any], Any]:
             raise ValueError(str(error)) from None
 
     return store
+
+
+def _refuse_hidden(value: Any) -> None:
+    """Refuse what pydantic would mask or drop where it does not know the type."""
+    if isinstance(value, SecretStr | SecretBytes | Secret):
+        raise TypeError("it holds a secret; keep secrets with session.secrets.set(key, value)")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"it holds {value!r}, which JSON cannot express")
+    if isinstance(value, dict):
+        for part in cast("dict[Any, Any]", value).values():
+            _refuse_hidden(part)
+    elif isinstance(value, list | tuple | set | frozenset):
+        for part in cast("list[Any]", value):
+            _refuse_hidden(part)
 
 
 def suspicious(body: bytes) -> bool:

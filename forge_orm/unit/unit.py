@@ -313,7 +313,9 @@ class UnitOfWork:
                 mapping: EntityMapping[Any] = type(entity).__forge__
                 mapping.check_key(entity, name[1])
                 value = mapping.dump(change.stored, name[1])
-                yield WriteItem(name, entity, change.stored, value, change.attributes)
+                yield WriteItem(
+                    name, entity, change.stored, value, change.attributes, ttl=mapping.ttl
+                )
 
     def _pending_item(self, name: Name, pending: _Pending) -> WriteItem:
         entity = pending.entity
@@ -332,7 +334,7 @@ class UnitOfWork:
             mapping.dump(stored, name[1]),
             () if change is None else change.attributes,
             pending.conditions,
-            pending.ttl,
+            mapping.ttl if pending.ttl is None else pending.ttl,
             pending.create,
         )
 

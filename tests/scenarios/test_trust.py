@@ -7,21 +7,24 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, SecretStr
 
 from forge_orm import (
     AsyncForge,
+    Attr,
     ConditionFailed,
+    Entity,
     Forge,
     InvalidValue,
     LocalBackend,
     MetadataField,
     QueryError,
     SessionError,
+    attr,
 )
 
 from .faces import Face, scenario
-from .models import Note, Task, make_tasks
+from .models import Note, Task, make_tasks, registry
 
 
 async def fill(forge: Any, count: int) -> list[Task]:
@@ -206,3 +209,42 @@ async def test_first_mistakes_are_explained(forge: Any, face: Face) -> None:
         for backend in ("app.db", LocalBackend):
             with pytest.raises(TypeError, match="takes a backend"):
                 colour(backend)
+
+
+class Token(
+    Entity, name="token", key="token:{user}", ttl=timedelta(hours=1), registry=registry
+):
+    user: Attr[str] = attr()
+    uses: Attr[int] = attr(default=0)
+    extra: Attr[dict[str, Any]] = attr(default_factory=dict)
+
+
+@scenario
+async def test_a_class_says_how_long_its_entities_live_after_each_save(
+    forge: Any, face: Face
+) -> None:
+    async def left() -> float:
+        async with forge.session() as session:
+            token = await session.get(Token, "token:ann", metadata=tuple(MetadataField))
+            return float(token.metadata.expires_at.timestamp() - face.now)
+
+    async with forge.session() as session:
+        session.add(Token(user="ann"))
+    assert await left() == 3600
+    face.now += 1800
+    async with forge.session() as session:
+        (await session.get(Token, "token:ann")).uses += 1
+    assert await left() == 3600
+    async with forge.session() as session:
+        session.add(await session.get(Token, "token:ann"), ttl=timedelta(minutes=1))
+    assert await left() == 60
+
+
+@scenario
+async def test_what_json_would_hide_is_refused(forge: Any, face: Face) -> None:
+    for hidden in ({"a": [SecretStr("x")]}, {"a": float("nan")}, {"a": {"b": float("inf")}}):
+        async with forge.session() as session:
+            session.add(Token(user="ann", extra=hidden))
+            with pytest.raises(InvalidValue, match="cannot be stored: it holds"):
+                await session.commit()
+            session.rollback()
