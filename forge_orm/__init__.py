@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from . import errors
 from .errors import (
     AnswerLost,
+    BudgetExceeded,
     ConditionFailed,
     ConfigurationError,
     Conflict,
@@ -56,6 +57,7 @@ __all__ = [
     "AsyncSecrets",
     "AsyncSession",
     "Attr",
+    "BudgetExceeded",
     "ConditionFailed",
     "ConfigurationError",
     "Conflict",

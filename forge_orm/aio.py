@@ -13,7 +13,7 @@ from .backends.retry import Retrying, RetryPolicy
 from .drivers import AsyncChannel, asleep, pause
 from .errors import Conflict, SessionError
 from .expressions import Condition
-from .flows import FlushReport, Page, Question, reads, search, writes
+from .flows import FlushReport, Page, Question, bulk, reads, search, writes
 from .flows.keyvalue import KeySpace
 from .kvs import AsyncKvs
 from .model import Entity
@@ -294,6 +294,38 @@ class AsyncSession:
         """End the session; pending writes are dropped."""
         self._unit.clear()
         self._closed = True
+
+    async def update_all(
+        self,
+        query: Question[E],
+        change: Callable[[E], object],
+        *,
+        progress: Callable[[int], object] | None = None,
+    ) -> int:
+        """Apply *change* to everything *query* finds, saved page by page; return the count.
+
+        It is a unit of work of its own beside this session's. *progress* is told the count
+        after each page. A change of the attribute that orders the query may bring an entity
+        up twice. An error carries a note with the cursor to go on from.
+        """
+        flow = bulk.change_each(query, lambda _, each: change(each), self._atomic, progress)
+        return await self._open.run(flow)
+
+    async def delete_all(
+        self,
+        query: Question[E],
+        *,
+        dry_run: bool = False,
+        progress: Callable[[int], object] | None = None,
+    ) -> int:
+        """Delete everything *query* finds, page by page; return the count.
+
+        With *dry_run* it is only counted. For *progress* and errors see `update_all`.
+        """
+        if dry_run:
+            return await self.count(query)
+        flow = bulk.change_each(query, UnitOfWork.delete, self._atomic, progress)
+        return await self._open.run(flow)
 
     # --- the other stores ---------------------------------------------------------------
 

@@ -6,6 +6,7 @@ ForgeError
 ├── QueryError               a question the service's language cannot express
 │   ├── ScanRefused          a search would read every entity
 │   ├── SortTooLarge         a search has too many matches to sort them here
+│   ├── BudgetExceeded       a search would make more calls than it may
 │   └── CursorError          a cursor is none, or belongs to another search
 ├── InvalidValue             a value the service cannot store, found before sending it
 ├── CorruptValue             a stored value that does not fit its class
@@ -71,6 +72,25 @@ class ScanRefused(QueryError):
 
 class SortTooLarge(QueryError):
     """A search has more matches than it may collect to sort them here."""
+
+
+class BudgetExceeded(QueryError):
+    """A search would make more calls than its budget allows.
+
+    Attributes:
+        found: what was found before, where a list was asked for.
+        cursor: where to go on, for ``search.cursor(…)``.
+    """
+
+    def __init__(self, message: str, cursor: str | None = None) -> None:
+        """Say where to go on."""
+        super().__init__(message)
+        self.cursor = cursor
+        self.found: Sequence[Any] = ()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle with the cursor and what was found."""
+        return type(self), (str(self), self.cursor), {"found": list(self.found)}
 
 
 class CursorError(QueryError):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from ..errors import PartialRead, QueryError, SessionError
+from ..errors import BudgetExceeded, PartialRead, QueryError, SessionError
 from ..limits import BATCH_MAX_ITEMS, PAGE_MAX
 from ..model import Entity
 from ..model.keys import check_key
@@ -99,6 +99,11 @@ class Walk(Generic[E]):
         self.rows = rows_to_read(query.spec, self.left)
         self.done = False
 
+    @property
+    def cursor(self) -> str | None:
+        """Where the next page begins."""
+        return self.spec.cursor
+
     def step(self, unit: UnitOfWork) -> Flow[Sequence[E]]:
         """Fetch the next page that holds something, cut to what is wanted."""
         while not self.done:
@@ -140,8 +145,12 @@ def _query(question: Query[E]) -> Query[E]:
 def collect(unit: UnitOfWork, question: Question[E], limit: int | None = None) -> Flow[list[E]]:
     """Find everything a question asks for, or the first *limit*."""
     steps, found = walk(question, limit), list[E]()
-    while not steps.done:
-        found.extend((yield from steps.step(unit)))
+    try:
+        while not steps.done:
+            found.extend((yield from steps.step(unit)))
+    except BudgetExceeded as error:
+        error.found = found
+        raise
     return found
 
 

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from pydantic_core import from_json
 
-from ..errors import SortTooLarge
+from ..errors import BudgetExceeded, SortTooLarge
 from ..model import Entity
 from ..operations import entity_query
 from ..planner import Explanation, ReadPlan, make_read_plan
@@ -145,6 +145,7 @@ class SearchWalk(Generic[E]):
 
     def _read(self, unit: UnitOfWork, hungry: list[_Stream[E]]) -> Flow[None]:
         reads = self.plan.reads
+        self._spend(len(hungry))
         for stream in hungry:
             stream.page = stream.following
         operations = [
@@ -157,6 +158,16 @@ class SearchWalk(Generic[E]):
         self.calls += len(bodies)
         for stream, body in zip(hungry, bodies, strict=True):
             self._keep(unit, stream, body)
+
+    def _spend(self, calls: int) -> None:
+        """Refuse calls past the budget, before any of them is made."""
+        budget = self.plan.search.spec.requests
+        if budget is not None and self.calls + calls > budget:
+            raise BudgetExceeded(
+                f"{self.plan.search!r} needs more than the {budget} calls of its budget; "
+                "go on from the error's cursor, or ask less",
+                self.cursor,
+            )
 
     def _keep(self, unit: UnitOfWork, stream: _Stream[E], body: bytes) -> None:
         spec = self.plan.reads[stream.number].spec

@@ -18,7 +18,8 @@ class SearchSpec:
     """What a search says, as plain data.
 
     *conditions* all hold. *order* is None where any order will do. *allow_scan* lets it read
-    every entity. *sort_limit* is how many entities may be collected to be sorted here.
+    every entity. *sort_limit* is how many entities may be collected to be sorted here, and
+    *requests* how many calls may be made.
     """
 
     conditions: tuple[Condition[Any], ...] = ()
@@ -29,6 +30,7 @@ class SearchSpec:
     metadata: tuple[MetadataField, ...] = ()
     allow_scan: bool = False
     sort_limit: int = 10_000
+    requests: int | None = None
 
 
 class Search(Generic[E]):
@@ -81,6 +83,10 @@ class Search(Generic[E]):
     def sort_limit(self, count: int) -> Self:
         """Let up to *count* entities be collected where they are sorted here."""
         return self._with(sort_limit=_positive("sort_limit", count))
+
+    def budget(self, *, requests: int) -> Self:
+        """Make at most *requests* calls; `BudgetExceeded` says what was found and goes on."""
+        return self._with(requests=_positive("budget", requests))
 
     def _with(self, **changes: Any) -> Self:
         return type(self)(self.entity, replace(self.spec, **changes))

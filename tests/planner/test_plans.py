@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 
-from forge_orm import CursorError, Forge, LocalBackend, QueryError, ScanRefused, SortTooLarge
+from forge_orm import (
+    BudgetExceeded,
+    CursorError,
+    Forge,
+    LocalBackend,
+    QueryError,
+    ScanRefused,
+    SortTooLarge,
+)
 from forge_orm.query import Search
 from forge_orm.wire import Request, Response
 
@@ -220,3 +228,19 @@ def test_an_explanation_can_be_read_and_taken_apart(store: Counting) -> None:
     as_data = told.to_dict()
     assert as_data["reads"][0]["partition"] == {"project": "a"}
     assert as_data["ran"]["rows"] == 200
+
+
+def test_a_budget_stops_before_a_call_too_many_and_goes_on(
+    store: Counting, calls: list[dict[str, Any]]
+) -> None:
+    search = Thing.query(thing.project == "a").page_size(30)
+    with Forge(store).session() as session:
+        every = session.all(search)
+        calls.clear()
+        with pytest.raises(BudgetExceeded, match="more than the 2 calls") as stopped:
+            session.all(search.budget(requests=2))
+        assert len(calls) == 2
+        found = [*stopped.value.found]
+        assert len(found) == 60
+        rest = session.all(search.cursor(stopped.value.cursor))
+    assert found + rest == every
