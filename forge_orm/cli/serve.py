@@ -40,6 +40,15 @@ def serve(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Chooses which calls go wrong.")] = 0,
+    stale: Annotated[
+        float, typer.Option(help="Let queries see the data as it was so many seconds ago.")
+    ] = 0.0,
+    capacity: Annotated[
+        bool,
+        typer.Option(
+            "--capacity", help="Answer 429 past 4000 read or write units a minute, as Forge."
+        ),
+    ] = False,
     admin: Annotated[
         bool,
         typer.Option(
@@ -51,7 +60,7 @@ def serve(
 
     Point a service at it with FORGE_EGRESS_PROXY_URL set to the printed URL.
     """
-    from ..faults import Faults, MovableClock
+    from ..faults import Capacity, Faults, MovableClock, Stale
     from ..server import Admin, ForgeApp
     from ..server import serve as run
 
@@ -62,7 +71,9 @@ def serve(
         data or ":memory:", schemas=schemas, readings=readings, clock=clock
     ) as backend:
         governed = Admin(faults=faults, clock=clock, store=backend) if admin else None
-        app = ForgeApp(backend, faults=faults, admin=governed)
+        late = Stale(backend, stale, clock=clock) if stale else backend
+        served = Capacity(late, clock=clock) if capacity else late
+        app = ForgeApp(served, faults=faults, admin=governed)
         run(app, host, port, started=lambda url: _started(url, schemas, data))
 
 

@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from .backend import Faulty
+from .capacity import Capacity
 from .clock import MovableClock
 from .rules import Effect, Fault, FaultKind, Faults
+from .stale import Stale
 
-__all__ = ["Effect", "Fault", "FaultKind", "Faults", "Faulty", "MovableClock"]
+__all__ = [
+    "Capacity",
+    "Effect",
+    "Fault",
+    "FaultKind",
+    "Faults",
+    "Faulty",
+    "MovableClock",
+    "Stale",
+]

@@ -114,6 +114,12 @@ class LocalBackend:
         """Put everything back as it was when *snapshot* was made, here or in another store."""
         self._store.restore(snapshot.copy)
 
+    def twin(self, *, clock: Callable[[], float] = time.time) -> LocalBackend:
+        """Return a copy in memory, of the same schemas, that goes its own way."""
+        twin = LocalBackend(schemas=self._source, readings=self.engine.readings, clock=clock)
+        twin.restore(self.snapshot())
+        return twin
+
     def close(self) -> None:
         """Close the store; one in memory is gone then."""
         self._store.close()
