@@ -30,7 +30,8 @@ _PROMISED = """
     AsyncForge AsyncKvs AsyncSecrets AsyncSession Forge Kvs Secrets Session
     HttpBackend LocalBackend RetryPolicy Tenant acting_for
     Attr Entity Metadata Registry attr index registry version
-    Query RangeQuery Search Explanation CursorError ScanRefused SortTooLarge VersionConflict BudgetExceeded
+    Query RangeQuery Search Explanation CursorError ScanRefused SortTooLarge
+    VersionConflict BudgetExceeded
     MetadataField Page KvsPage Stored
     FlushReport WritePlan ItemFailure
     AnswerLost ConditionFailed ConfigurationError Conflict CorruptValue DeclarationError
