@@ -1,7 +1,6 @@
-"""What tests need: fixtures (`plugin`), a recorder of calls, and a suite for backends.
+"""What tests need: a recorder of calls, and suites that authors of backends can run.
 
-pytest finds the fixtures by itself once the package is installed. Each name here is imported
-when it is asked for: pytest loads the plugin in every run, also where nobody uses it.
+Each name here is imported when it is asked for.
 """
 
 from __future__ import annotations
