@@ -20,6 +20,7 @@ globalThis.__forge_fetch__ = (target, path, options) => {
     method,
     body,
     headers: { ...headers, ...current.headers },
+    signal: AbortSignal.timeout(30_000),
   });
 };
 

@@ -136,7 +136,9 @@ class Driver:
         assert self._process.stdout
         self._process.stdin.write(line + "\n")
         self._process.stdin.flush()
-        answer = json.loads(self._process.stdout.readline())
+        said = self._process.stdout.readline()
+        assert said, f"Node ended with {self._process.wait()}; its stderr says why"
+        answer = json.loads(said)
         requests = [Sent(**request) for request in answer.pop("requests")]
         return answer, requests
 
