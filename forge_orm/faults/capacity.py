@@ -8,21 +8,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from .. import limits
+from ..local.units import READS, units_of
 from ..wire import AsyncBackend, Backend, Request, Response, Tenant
 
-_READS: Final = frozenset(
-    {"get", "query", "secret/get", "entity/get", "entity/query", "batch/get"}
-)
 _THROTTLED: Final = Response(
     429,
     b'{"code":"REQUEST_THROTTLED","message":"the capacity units of this minute are used up"}',
     {"content-type": "application/json"},
 )
-
-
-def units_of(size: int) -> int:
-    """Return the capacity units of *size* bytes: 10 KB each, rounded up (limits-kvs-ce)."""
-    return max(1, -(-size // limits.UNIT_BYTES))
 
 
 @dataclass(slots=True)
@@ -84,13 +77,13 @@ class Capacity:
 
     def _spent(self, request: Request) -> bool:
         used = self.usage(request.tenant)
-        if request.operation in _READS:
+        if request.operation in READS:
             return used.reads >= self.reads
         return used.writes + units_of(len(request.body)) > self.writes
 
     def _counted(self, request: Request, response: Response) -> Response:
         used = self.usage(request.tenant)
-        if request.operation in _READS:
+        if request.operation in READS:
             used.reads += units_of(len(response.body))
         else:
             used.writes += units_of(len(request.body))

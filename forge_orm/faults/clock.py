@@ -5,6 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from ..errors import ConfigurationError
+
+# What is written at the last moment expires, one year and some lag later, at a time that
+# still has a name.
+_END: Final = datetime(9998, 1, 1, tzinfo=UTC).timestamp()
 
 
 class MovableClock:
@@ -29,9 +36,19 @@ class MovableClock:
         return datetime.fromtimestamp(self(), UTC)
 
     def move(self, by: timedelta | float) -> datetime:
-        """Move the time *by* so much (seconds, if a number), forwards or back; return it."""
+        """Move the time *by* so much (seconds, if a number), forwards or back; return it.
+
+        Raises:
+            ConfigurationError: that is before 1970 or after 9997.
+        """
+        seconds = by.total_seconds() if isinstance(by, timedelta) else by
         with self._lock:
-            self._offset += by.total_seconds() if isinstance(by, timedelta) else by
+            if not 0 <= self() + seconds < _END:
+                raise ConfigurationError(
+                    f"the clock cannot move by {seconds:g} seconds from "
+                    f"{self.now.isoformat()}: it knows the years 1970 to 9997"
+                )
+            self._offset += seconds
         return self.now
 
     def __repr__(self) -> str:

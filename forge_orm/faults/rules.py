@@ -54,7 +54,7 @@ class Fault(BaseModel):
         retry_after: seconds to ask for with a 429; None asks for nothing, as the service does.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     kind: FaultKind
     operations: tuple[str, ...] = ()

@@ -6,19 +6,20 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import ClassVar, Final, Protocol, Self, TypeAlias, runtime_checkable
+from typing import Any, ClassVar, Final, Protocol, Self, TypeAlias, runtime_checkable
 
 from ..errors import ConfigurationError
 from ..schema import EntitySchema, declared
 from ..wire import Request, Response, Tenant
+from . import state
 from .engine import Engine
 from .readings import STRICT, Readings
 from .store import Store
 from .vault import IN_MEMORY, Vault, open_vault
 
-DEFAULT_TENANT: Final = "local"
+DEFAULT_TENANT: Final = state.DEFAULT_INSTALLATION
 """Whose data it is where nobody says: one installation is all most programs need."""
 
 
@@ -58,6 +59,8 @@ class LocalBackend:
         clock: returns the Unix time in seconds; for tests.
         secret_key: a Fernet key for secrets in a file; by default ``FORGE_ORM_SECRET_KEY``,
             else a key file beside the database.
+        index_delay: for how many seconds a new index on rows that are there is being built,
+            during which queries of it are refused.
 
     Raises:
         ConfigurationError: the file cannot be opened, or the manifest not read.
@@ -75,11 +78,12 @@ class LocalBackend:
         readings: Readings = STRICT,
         clock: Callable[[], float] = time.time,
         secret_key: bytes | str | None = None,
+        index_delay: float = 0.0,
     ) -> None:
         """Open the store."""
         if schemas is not None and manifest is not None:
             raise ConfigurationError("give LocalBackend either schemas= or manifest=, not both")
-        self._store = Store(os.fspath(path))
+        self._store = Store(os.fspath(path), clock=clock, index_delay=index_delay)
         self._secret_key = secret_key
         self._vault: Vault | None = IN_MEMORY if self._store.in_memory else None
         self._vault_lock = threading.Lock()
@@ -102,6 +106,44 @@ class LocalBackend:
 
         return await to_thread(self.send, request)
 
+    def build_indexes(self) -> None:
+        """Make the tables and indexes of every schema now, not when they are first used."""
+        for schema in self._source():
+            self._store.table(schema)
+
+    def dump(
+        self, *, installation: str | None = None, secrets: bool = False
+    ) -> Iterator[dict[str, Any]]:
+        """Yield every row as it is now, of one *installation* or of all.
+
+        A row tells its kind (``entity``, ``key`` or ``secret``), whose it is, its key and
+        value, and when it was created and updated and expires, in Unix milliseconds. Secrets
+        are among them, in plain text, only with *secrets*.
+        """
+        vault = self._opened_vault if secrets else None
+        return state.dump(self._store, self.engine.gone(), vault, installation)
+
+    def count(self, *, installation: str | None = None, secrets: bool = False) -> int:
+        """Return how many rows `dump` yields."""
+        return state.count(
+            self._store, self.engine.gone(), secrets=secrets, installation=installation
+        )
+
+    def load(self, rows: Iterable[Any], *, installation: str | None = None) -> dict[str, int]:
+        """Write *rows* of a dump, all or none of them; return how many of each kind.
+
+        A row takes the place of what is under its key. With *installation* every row becomes
+        that installation's. An entity that nobody declares is kept until somebody does.
+
+        Raises:
+            ConfigurationError: a row is not one of a dump, or the service would refuse it.
+        """
+        return state.load(rows, self.engine, self._opened_vault, installation)
+
+    def installations(self) -> list[str]:
+        """Return whose data this store has held."""
+        return state.installations(self._store)
+
     def reset(self) -> None:
         """Delete every row of every installation."""
         self._store.reset()
@@ -116,7 +158,12 @@ class LocalBackend:
 
     def twin(self, *, clock: Callable[[], float] = time.time) -> LocalBackend:
         """Return a copy in memory, of the same schemas, that goes its own way."""
-        twin = LocalBackend(schemas=self._source, readings=self.engine.readings, clock=clock)
+        twin = LocalBackend(
+            schemas=self._source,
+            readings=self.engine.readings,
+            clock=clock,
+            index_delay=self._store.index_delay,
+        )
         twin.restore(self.snapshot())
         return twin
 

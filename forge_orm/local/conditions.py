@@ -42,12 +42,29 @@ RANGES: Final = (*_ORDERED, "EQUAL_TO", "BETWEEN", "BEGINS_WITH")
 _NEGATIVE: Final = ("NOT_EQUAL_TO", "NOT_CONTAINS")
 
 
+# Kinds of values that compare with each other.
+_KINDS: Final[Mapping[type[Any], str]] = {
+    int: "number",
+    float: "number",
+    str: "string",
+    bool: "boolean",
+}
+
+
+def _kind(value: object) -> str | None:
+    return _KINDS.get(type(value))
+
+
 class Clause(NamedTuple):
-    """One condition on one attribute, found to be in order."""
+    """One condition on one attribute, found to be in order.
+
+    A *loose* one is on an attribute whose values need not be of one kind.
+    """
 
     attribute: str
     condition: str
     values: tuple[Any, ...]
+    loose: bool = False
 
     def holds(self, item: dict[str, Any], readings: Readings) -> bool:
         """Whether it is true of *item*."""
@@ -56,9 +73,17 @@ class Clause(NamedTuple):
             return (value is not None) == (self.condition == "EXISTS")
         if value is None:
             return self.condition in _NEGATIVE and not readings.absent_attribute_fails
+        if self.loose and not self._comparable(value):
+            return self.condition == "NOT_EQUAL_TO"
         if self.condition == "BETWEEN":
             return bool(self.values[0] <= value <= self.values[1])
         return _PAIRS[self.condition](value, self.values[0])
+
+    def _comparable(self, value: Any) -> bool:
+        if type(value) in (dict, list):
+            return self.condition in _EQUALITY
+        kinds = {_kind(other) for other in (value, *self.values)}
+        return len(kinds) == 1
 
 
 class Conditions(NamedTuple):
@@ -73,15 +98,19 @@ class Conditions(NamedTuple):
         return any(holding) if self.any_of else all(holding)
 
 
-def read_conditions(raw: Any, schema: EntitySchema) -> Conditions:
-    """Read ``{"and": […]}`` or ``{"or": […]}``."""
+def read_conditions(raw: Any, schema: EntitySchema, *, of_any: bool = False) -> Conditions:
+    """Read ``{"and": […]}`` or ``{"or": […]}``, also on attributes of the type any if *of_any*.
+
+    Raises:
+        Refusal: the conditions are not in order.
+    """
     groups = shapes.fields(raw, {}, {"and": list, "or": list}, "filters")
     if len(groups) > 1:
         raise Refusal("INVALID_FILTER_OPERATORS_COMBINATION", "and and or cannot be combined")
     for joined, clauses in groups.items():
         if clauses:
             _check_count(len(clauses))
-            read = tuple(_clause(clause, schema) for clause in clauses)
+            read = tuple(_clause(clause, schema, of_any) for clause in clauses)
             return Conditions(read, joined == "or")
     raise Refusal("EMPTY_FILTER_OPERATOR", "and, or must hold at least one condition")
 
@@ -112,7 +141,7 @@ def _check_count(count: int) -> None:
         raise bad_request(f"{count} conditions; at most {limits.CONDITIONS_MAX}")
 
 
-def _clause(raw: Any, schema: EntitySchema) -> Clause:
+def _clause(raw: Any, schema: EntitySchema, of_any: bool) -> Clause:
     required = {"property": str, "condition": str, "values": list}
     body = shapes.fields(raw, required, {}, "condition")
     name, condition = body["property"], body["condition"]
@@ -120,9 +149,10 @@ def _clause(raw: Any, schema: EntitySchema) -> Clause:
         raise Refusal("INVALID_FILTER_CONDITION", f"{condition} is not a condition")
     if (declared := schema.attributes.get(name)) is None:
         raise bad_request(f"{schema.name} has no attribute {name}")
-    if declared is AttributeType.ANY:
+    if declared is AttributeType.ANY and not of_any:
         raise Refusal("UNPROCESSABLE_ENTITY", f"{name} is of type any", 422)
-    return _typed(Clause(name, condition, tuple(body["values"])), declared)
+    loose = declared is AttributeType.ANY
+    return _typed(Clause(name, condition, tuple(body["values"]), loose), declared)
 
 
 def _typed(clause: Clause, declared: AttributeType) -> Clause:
@@ -132,6 +162,8 @@ def _typed(clause: Clause, declared: AttributeType) -> Clause:
             "INVALID_FILTER_CONDITION", f"{condition} cannot be used on type {declared}"
         )
     if condition in _PRESENCE:
+        if len(values) != 1 or values[0] is not True:
+            raise Refusal("INVALID_FILTER_VALUES", f"{condition} takes the one value true")
         return clause
     expected = 2 if condition == "BETWEEN" else 1
     if len(values) < expected and condition == "BETWEEN":

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
 from typing import Any, Final, cast
 
 from pydantic_core import to_json
@@ -17,6 +16,7 @@ from .. import limits
 from ..schema import EntitySchema, IndexSchema
 from ..wire import Response
 from . import shapes, values
+from .answers import Answers
 from .readings import Readings
 from .refusal import JSON, Refusal, bad_request, key_not_found
 from .search import Search
@@ -26,7 +26,6 @@ from .transactions import Transaction
 from .values import EntityChecker
 from .vault import Vault
 
-EMPTY: Final = Response(204)
 _KEY: Final = {"key": str}
 _ENTITY: Final = {"entityName": str, "key": str}
 _OPTIONS: Final = {"options": dict}
@@ -35,8 +34,6 @@ _TTL_LAG_MS: Final = limits.TTL_DELETION_LAG_SECONDS * 1000
 _PLAIN_GET: Final = re.compile(
     rb'\{"entityName":"([a-z0-9:\-_.]{3,60})","key":"([A-Za-z0-9:._\-#]{1,500})"\}'
 )
-
-_ROW: Final = b'{"key":%s,"value":%s}'
 
 Schemas = Callable[[str], EntitySchema | None]
 
@@ -58,6 +55,7 @@ class Engine:
     ) -> None:
         """Serve *store*."""
         self.store, self.readings = store, readings
+        self.answers = Answers(readings)
         self._schemas, self._vault, self._clock = schemas, vault, clock
         self._checkers: dict[str, EntityChecker] = {}
         self._answers: dict[str, Callable[[bytes, int], Response]] = {
@@ -98,7 +96,17 @@ class Engine:
         """Return the time; what expired before it is no longer there."""
         return self.now() - (_TTL_LAG_MS if self.readings.expired_visible else 0)
 
+    # --- readings -----------------------------------------------------------------------
+
+    def parse(self, body: bytes) -> Any:
+        """Return *body* parsed; refuses what is not JSON."""
+        return shapes.parse(body, self.readings)
+
     # --- schemas ------------------------------------------------------------------------
+
+    def knows(self, name: str) -> bool:
+        """Whether an entity is declared."""
+        return self._schemas(name) is not None
 
     def schema(self, name: str) -> EntitySchema:
         """Return the schema of an entity; refuses one that is not declared."""
@@ -164,52 +172,56 @@ class Engine:
     # --- plain keys and secrets ----------------------------------------------------------
 
     def _get(self, body: bytes, tenant: int) -> Response:
-        request = shapes.fields(shapes.parse(body), _KEY, _OPTIONS)
+        request = shapes.fields(self.parse(body), _KEY, _OPTIONS)
         metadata = shapes.get_options(request)
         return self._read(self.store.keys, tenant, request["key"], metadata)
 
     def _set(self, body: bytes, tenant: int) -> Response:
-        request = shapes.fields(shapes.parse(body), {"key": str, "value": object}, _OPTIONS)
+        request = shapes.fields(self.parse(body), {"key": str, "value": object}, _OPTIONS)
         options = shapes.set_options(request, extended=True)
         values.check_key(request["key"])
-        stored = values.plain_value(request["value"])
+        stored = values.plain_value(request["value"], self.readings)
         before, after = self.put(self.store.keys, tenant, request["key"], stored, (), options)
-        return _returned(options, request["key"], before, after)
+        return self.answers.returned(options, request["key"], before, after)
 
     def _delete(self, body: bytes, tenant: int) -> Response:
-        request = shapes.fields(shapes.parse(body), _KEY, {})
+        request = shapes.fields(self.parse(body), _KEY, {})
         values.check_key(request["key"])
         self.remove(self.store.keys, tenant, request["key"])
-        return EMPTY
+        return self.answers.nothing
 
     def _secret_get(self, body: bytes, tenant: int) -> Response:
-        request = shapes.fields(shapes.parse(body), _KEY, _OPTIONS)
+        request = shapes.fields(self.parse(body), _KEY, _OPTIONS)
         metadata = shapes.get_options(request)
         values.check_key(request["key"])
         vault = self._vault()
         if (row := self.row(self.store.secrets, tenant, request["key"])) is None:
             raise key_not_found()
-        return _found(request["key"], row._replace(value=vault.decrypt(row.value)), metadata)
+        return self.answers.found(
+            request["key"], row._replace(value=vault.decrypt(row.value)), metadata
+        )
 
     def _secret_set(self, body: bytes, tenant: int) -> Response:
-        request = shapes.fields(shapes.parse(body), {"key": str, "value": object}, _OPTIONS)
+        request = shapes.fields(self.parse(body), {"key": str, "value": object}, _OPTIONS)
         options = shapes.set_options(request, extended=True)
         values.check_key(request["key"])
-        vault, plain = self._vault(), values.plain_value(request["value"])
+        vault, plain = self._vault(), values.secret_value(request["value"], self.readings)
         sealed = vault.encrypt(plain)
         before, after = self.put(
             self.store.secrets, tenant, request["key"], sealed, (), options
         )
         if before is not None:
             before = before._replace(value=vault.decrypt(before.value))
-        return _returned(options, request["key"], before, after._replace(value=plain))
+        return self.answers.returned(
+            options, request["key"], before, after._replace(value=plain)
+        )
 
     def _secret_delete(self, body: bytes, tenant: int) -> Response:
-        request = shapes.fields(shapes.parse(body), _KEY, {})
+        request = shapes.fields(self.parse(body), _KEY, {})
         values.check_key(request["key"])
         self._vault()
         self.remove(self.store.secrets, tenant, request["key"])
-        return EMPTY
+        return self.answers.nothing
 
     def _read(
         self,
@@ -222,7 +234,7 @@ class Engine:
         values.check_key(key)
         if (row := self.row(table, tenant, key)) is None:
             raise key_not_found()
-        return _found(key, row, metadata, entity)
+        return self.answers.found(key, row, metadata, entity)
 
     # --- entities -----------------------------------------------------------------------
 
@@ -240,27 +252,27 @@ class Engine:
         return Response(200, answer, JSON)
 
     def _any_entity_get(self, body: bytes, tenant: int) -> Response:
-        request = shapes.fields(shapes.parse(body), _ENTITY, _OPTIONS)
+        request = shapes.fields(self.parse(body), _ENTITY, _OPTIONS)
         metadata = shapes.get_options(request)
         table = self.store.table(self.schema(request["entityName"]))
         return self._read(table, tenant, request["key"], metadata, request["entityName"])
 
     def _entity_set(self, body: bytes, tenant: int) -> Response:
-        request = shapes.fields(shapes.parse(body), {**_ENTITY, "value": dict}, _OPTIONS)
+        request = shapes.fields(self.parse(body), {**_ENTITY, "value": dict}, _OPTIONS)
         options = shapes.set_options(request, extended=True)
         schema = self.schema(request["entityName"])
         values.check_key(request["key"])
         stored, cells = self.entity_row(schema, request["value"])
         table = self.store.table(schema)
         before, after = self.put(table, tenant, request["key"], stored, cells, options)
-        return _returned(options, request["key"], before, after, schema.name)
+        return self.answers.returned(options, request["key"], before, after, schema.name)
 
     def _entity_delete(self, body: bytes, tenant: int) -> Response:
-        request = shapes.fields(shapes.parse(body), _ENTITY, {})
+        request = shapes.fields(self.parse(body), _ENTITY, {})
         table = self.store.table(self.schema(request["entityName"]))
         values.check_key(request["key"])
         self.remove(table, tenant, request["key"])
-        return EMPTY
+        return self.answers.nothing
 
     def entity_row(
         self, schema: EntitySchema, value: dict[str, Any]
@@ -280,10 +292,10 @@ class Engine:
     # --- queries ------------------------------------------------------------------------
 
     def _query(self, body: bytes, tenant: int) -> Response:
-        return _page(*Search(self, tenant).keys(shapes.parse(body)))
+        return self.answers.page(*Search(self, tenant).keys(self.parse(body)))
 
     def _entity_query(self, body: bytes, tenant: int) -> Response:
-        return _page(*Search(self, tenant).entities(shapes.parse(body)))
+        return self.answers.page(*Search(self, tenant).entities(self.parse(body)))
 
     # --- batches ------------------------------------------------------------------------
 
@@ -297,7 +309,9 @@ class Engine:
                 if (row := self.row(table, tenant, item["key"])) is None:
                     raise key_not_found()
                 metadata = shapes.get_options(item)
-                done.append(_row_json(item["key"], row, metadata, item.get("entityName")))
+                done.append(
+                    self.answers.row(item["key"], row, metadata, item.get("entityName"))
+                )
             except Refusal as refusal:
                 failed.append(_failure(item, refusal))
         return _batch_answer(b"[%s]" % b",".join(done), failed)
@@ -327,7 +341,7 @@ class Engine:
         key, value = item["key"], item["value"]
         if "entityName" not in item:
             values.check_key(key)
-            return self.store.keys, key, values.plain_value(value), ()
+            return self.store.keys, key, values.plain_value(value, self.readings), ()
         schema = self.schema(item["entityName"])
         values.check_key(key)
         if not isinstance(value, dict):
@@ -376,7 +390,10 @@ class Engine:
     ) -> list[dict[str, Any]]:
         more: shapes.Shape = {"entityName": str, **optional}
         needed: shapes.Shape = {**_KEY, **required}
-        items = [shapes.fields(item, needed, more, "item") for item in shapes.batch(body)]
+        items = [
+            shapes.fields(item, needed, more, "item")
+            for item in shapes.batch(body, self.readings)
+        ]
         if len({(item.get("entityName"), item["key"]) for item in items}) < len(items):
             raise Refusal("KEY_DUPLICATION_ERROR", "a key occurs twice in the batch")
         return items
@@ -384,8 +401,8 @@ class Engine:
     # --- transactions -------------------------------------------------------------------
 
     def _transaction(self, body: bytes, tenant: int) -> Response:
-        Transaction(self, shapes.transaction(body)).run(tenant)
-        return EMPTY
+        Transaction(self, shapes.transaction(body, self.readings)).run(tenant)
+        return self.answers.nothing
 
 
 def _check_index_sizes(schema: EntitySchema, value: dict[str, Any]) -> None:
@@ -420,47 +437,3 @@ def _failure(item: dict[str, Any], refusal: Refusal) -> dict[str, Any]:
 def _batch_answer(done: bytes, failed: list[dict[str, Any]]) -> Response:
     body = b'{"successfulKeys":%s,"failedKeys":%s}' % (done, to_json(failed))
     return Response(200, body, JSON)
-
-
-def _row_json(
-    key: str, row: Row, metadata: tuple[str, ...], entity: str | None = None
-) -> bytes:
-    """Return a row as JSON; the stored value is spliced in as it is."""
-    named = b"" if entity is None else b',"entityName":"%s"' % entity.encode()
-    told = _metadata(row, metadata) if metadata else b""
-    return b'{"key":%s,"value":%s%s%s}' % (to_json(key), row.value, named, told)
-
-
-def _metadata(row: Row, asked: tuple[str, ...]) -> bytes:
-    known: dict[str, Any] = {"createdAt": row.created, "updatedAt": row.updated}
-    if row.expires is not None:
-        moment = datetime.fromtimestamp(row.expires / 1000, UTC).replace(tzinfo=None)
-        known["expireTime"] = moment.isoformat(timespec="milliseconds") + "Z"
-    told = {name: known[name] for name in asked if name in known}
-    return b"," + to_json(told)[1:-1] if told else b""
-
-
-def _found(
-    key: str, row: Row, metadata: tuple[str, ...], entity: str | None = None
-) -> Response:
-    return Response(200, _row_json(key, row, metadata, entity), JSON)
-
-
-def _returned(
-    options: SetOptions, key: str, before: Row | None, after: Row, entity: str | None = None
-) -> Response:
-    row = before if options.returns == "PREVIOUS" else after
-    if options.returns is None or row is None:
-        return EMPTY
-    return _found(key, row, options.metadata, entity)
-
-
-def _page(
-    rows: list[tuple[str, Row]], metadata: tuple[str, ...], cursor: str | None
-) -> Response:
-    if metadata:
-        data = b",".join([_row_json(key, row, metadata) for key, row in rows])
-    else:  # as `_row_json` does, without a call for each row
-        data = b",".join([_ROW % (to_json(key), row.value) for key, row in rows])
-    end = b"" if cursor is None else b',"cursor":%s' % to_json(cursor)
-    return Response(200, b'{"data":[%s]%s}' % (data, end), JSON)

@@ -5,8 +5,13 @@ Each default is the stricter or more awkward reading, so that what works here wo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from types import MappingProxyType
+from typing import Any, Final
+
+from ..errors import ConfigurationError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +37,29 @@ class Readings:
         expired_visible: expired rows are read until they are deleted, 48 hours later.
         delete_reports_absent: deleting a key that is not there answers KEY_NOT_FOUND.
         one_key_per_transaction: a key may occur once in a transaction, whatever its entity.
+        absent_range_hides: an item that lacks an index's range attribute is not in the index;
+            else it comes before all others.
+        nothing_is_204: a call that returns nothing answers 204; else 200 without a body.
+        refuse_decimal_point: a number written 5.0 is no integer.
+        round_numbers: a whole number of more than 53 bits is kept as the nearest double.
+        ties_follow_sort: rows of equal range are in the order of the sort, so that DESC turns
+            their keys round too; else their keys always ascend.
+        size_in_bytes: the 240 KiB of a value are bytes of UTF-8, not characters.
+        depth_of_31: a value may be nested 31 levels deep, as the limits page says; else 32,
+            as the error's text says.
+        small_secrets: a secret may have 128 KiB, as its own page says; else 240 KiB, as the
+            limits page says.
+        refuse_odd_limit: a query of plain keys with the limit 0, or one that is no whole
+            number, is refused; else it takes the default limit, or the whole part.
+        building_is_unknown: a query of an index that is still being built is refused as if
+            there were no such index; else it answers 503.
+        refuse_any_conditions: a condition of a transaction may not name an attribute of the
+            type any; else values of one kind compare, and others are unequal.
+        times_in_milliseconds: createdAt and updatedAt are Unix milliseconds, else seconds.
+        refuse_ari: the header's installationId is the id alone, not its ARI.
+        refuse_user: a call made as=user may not use storage.
+        invocation_lifetime: for how many seconds after its first call an invocation id may be
+            used; 0 is for ever.
     """
 
     limit_before_filters: bool = True
@@ -49,10 +77,86 @@ class Readings:
     expired_visible: bool = True
     delete_reports_absent: bool = True
     one_key_per_transaction: bool = True
+    absent_range_hides: bool = True
+    nothing_is_204: bool = True
+    refuse_decimal_point: bool = True
+    round_numbers: bool = True
+    ties_follow_sort: bool = True
+    size_in_bytes: bool = True
+    depth_of_31: bool = True
+    small_secrets: bool = True
+    refuse_odd_limit: bool = True
+    building_is_unknown: bool = True
+    refuse_any_conditions: bool = True
+    times_in_milliseconds: bool = True
+    refuse_ari: bool = True
+    refuse_user: bool = True
+    invocation_lifetime: float = 0.0
 
+
+SWITCHES: Final[Mapping[str, type[Any]]] = MappingProxyType(
+    {one.name: bool if one.default is True else float for one in fields(Readings)}
+)
+"""The name of every switch, and whether it is on or off (`bool`) or a number (`float`)."""
 
 STRICT: Final = Readings()
 """The stricter reading of every question: the default."""
 
-LENIENT: Final = Readings(**dict.fromkeys(Readings.__dataclass_fields__, False))
+_OFF: Final[dict[str, Any]] = {name: False for name, kind in SWITCHES.items() if kind is bool}
+
+LENIENT: Final = Readings(**_OFF)
 """The more forgiving reading of every question."""
+
+FAST: Final = replace(STRICT, cursor_after_full_page=False)
+"""The strict readings, without what only costs time: the empty page at a query's end."""
+
+PROFILES: Final[Mapping[str, Readings]] = MappingProxyType(
+    {"strict": STRICT, "lenient": LENIENT, "fast": FAST}
+)
+"""The readings that have a name together."""
+
+_WORDS: Final = {
+    **dict.fromkeys(("true", "yes", "on", "1"), True),
+    **dict.fromkeys(("false", "no", "off", "0"), False),
+}
+
+
+def read_readings(settings: Iterable[str], base: Readings = STRICT) -> Readings:
+    """Return *base* with *settings* changed, each ``NAME=VALUE`` as on the command line.
+
+    Raises:
+        ConfigurationError: a name or a value is none; the message lists what there is.
+    """
+    changes: dict[str, Any] = {}
+    for setting in settings:
+        name, _, value = setting.partition("=")
+        name = name.strip().replace("-", "_")
+        changes[name] = _value(setting, name, value.strip().lower())
+    return replace(base, **changes)
+
+
+def _value(setting: str, name: str, value: str) -> Any:
+    kind = SWITCHES.get(name)
+    if kind is None:
+        raise ConfigurationError(f"{setting!r}: no reading has that name; {_names()}")
+    if kind is float:
+        return _seconds(setting, value)
+    if value not in _WORDS:
+        raise ConfigurationError(f"{setting!r}: say {name}=on or {name}=off")
+    return _WORDS[value]
+
+
+def _seconds(setting: str, value: str) -> float:
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        name = setting.partition("=")[0]
+        raise ConfigurationError(f"{setting!r}: say how many seconds, as in {name}=0.5")
+    return seconds
+
+
+def _names() -> str:
+    listed = (name if kind is bool else f"{name} (seconds)" for name, kind in SWITCHES.items())
+    return "there are " + ", ".join(listed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from pydantic_core import from_json
 
@@ -50,12 +50,13 @@ class Search:
         """Answer ``/query``: plain keys by prefix, in key order."""
         optional = {"limit": object, "after": str, "where": list, "options": dict}
         request = shapes.fields(raw, {}, optional)
-        limit = _limit(request, "LIST_QUERY_LIMIT_EXCEEDED")
+        limit = _limit(self._meant(request), "LIST_QUERY_LIMIT_EXCEEDED")
         metadata = shapes.get_options(request)
         clause = _key_clause(request.get("where"))
         asked = cursors.fingerprint("keys", clause, self._bound(limit))
         after = cursors.read(request["after"], asked) if "after" in request else None
-        walk = _Walk(self._engine.store.keys, None, descending=False)
+        readings = self._engine.readings
+        walk = _Walk(self._engine.store.keys, None, readings, descending=False)
         walk.narrow(clause)
         rows, more = self._read(walk, limit, Conditions(), after)
         return self._found(rows, more, metadata, asked)
@@ -65,6 +66,7 @@ class Search:
         request = shapes.fields(raw, {"entityName": str, "indexName": str}, _QUERY)
         schema = self._engine.schema(request["entityName"])
         index = _index(schema, request["indexName"])
+        self._refuse_building(schema, index)
         limit = _limit(request, "COMPLEX_QUERY_PAGE_LIMIT_NOT_IN_RANGE")
         metadata = shapes.get_options(request)
         descending = _descending(request.get("sort"))
@@ -79,16 +81,34 @@ class Search:
         )
         after = cursors.read(request["cursor"], asked) if "cursor" in request else None
         table = self._engine.store.table(schema)
-        walk = _Walk(
-            table, None if index.name == limits.BY_KEY else index, descending=descending
-        )
+        along = None if index.name == limits.BY_KEY else index
+        walk = _Walk(table, along, self._engine.readings, descending=descending)
         walk.partition(partition)
         walk.narrow(clause)
         rows, more = self._read(walk, limit, filters, after)
         return self._found(rows, more, metadata, asked)
 
+    def _meant(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Return a query of plain keys with an odd limit put right, where that is allowed."""
+        limit = request.get("limit")
+        if self._engine.readings.refuse_odd_limit or type(limit) not in (int, float):
+            return request
+        return {**request, "limit": int(cast("float", limit)) or limits.PAGE_DEFAULT}
+
     def _bound(self, limit: int) -> int | None:
         return limit if self._engine.readings.cursor_bound_to_limit else None
+
+    def _refuse_building(self, schema: EntitySchema, index: IndexSchema) -> None:
+        if not self._engine.store.is_building(schema, index):
+            return
+        if self._engine.readings.building_is_unknown:
+            raise Refusal(
+                "INVALID_ENTITY_INDEX",
+                f"index {index.name!r} of {schema.name} is not active yet: it is being built",
+            )
+        raise Refusal(
+            "SERVICE_UNAVAILABLE", f"index {index.name!r} of {schema.name} is being built", 503
+        )
 
     def _filters(
         self, request: dict[str, Any], schema: EntitySchema, index: IndexSchema
@@ -154,13 +174,17 @@ class Search:
 class _Walk:
     """A SELECT along an index: of *table* by key where *index* is None."""
 
-    def __init__(self, table: Table, index: IndexSchema | None, *, descending: bool) -> None:
-        self._table, self._descending = table, descending
+    def __init__(
+        self, table: Table, index: IndexSchema | None, readings: Readings, *, descending: bool
+    ) -> None:
+        self._table, self._readings, self._descending = table, readings, descending
+        self._direction = "DESC" if descending else "ASC"
+        self._key_direction = self._direction if readings.ties_follow_sort else "ASC"
         self._range = "key" if index is None else column_of(index.range)
         self._partition_columns = () if index is None else index.partition
         self._terms: list[str] = []
         self._values: list[Any] = []
-        if index is not None:
+        if index is not None and readings.absent_range_hides:
             self._terms.append(f"{self._range} IS NOT NULL")
 
     def partition(self, values: tuple[Any, ...]) -> None:
@@ -187,17 +211,35 @@ class _Walk:
         terms = ["tenant = ?", *self._terms, "(expires IS NULL OR expires > ?)"]
         parameters = [tenant, *self._values, gone]
         if after is not None:
-            beyond = "<" if self._descending else ">"
-            terms.append(f"({self._range}, key) {beyond} (?, ?)")
-            parameters += after
-        direction = "DESC" if self._descending else "ASC"
-        by_range = "" if self._range == "key" else f"{self._range} {direction}, "
+            term, values = self._beyond(after)
+            terms.append(term)
+            parameters += values
         sql = (
             f"SELECT key, value, created, updated, expires, {self._range} "
             f"FROM {self._table.quoted} WHERE {' AND '.join(terms)} "
-            f"ORDER BY {by_range}key {direction} LIMIT ?"
+            f"ORDER BY {self._order()} LIMIT ?"
         )
         return sql, [*parameters, rows]
+
+    def _order(self) -> str:
+        if self._range == "key":
+            return f"key {self._direction}"
+        return f"{self._range} {self._direction}, key {self._key_direction}"
+
+    def _beyond(self, after: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
+        """Return the term for what comes after a position, and its parameters."""
+        readings, sign = self._readings, "<" if self._descending else ">"
+        if self._range == "key" or (readings.absent_range_hides and readings.ties_follow_sort):
+            return f"({self._range}, key) {sign} (?, ?)", after
+        # SQLite has what is NULL before everything, so at the end of a descending order.
+        column, at, key = self._range, *after
+        tie = "<" if self._key_direction == "DESC" else ">"
+        if at is None:
+            rest = "" if self._descending else f" OR {column} IS NOT NULL"
+            return f"(({column} IS NULL AND key {tie} ?){rest})", (key,)
+        rest = f" OR {column} IS NULL" if self._descending else ""
+        term = f"({column} {sign} ? OR ({column} = ? AND key {tie} ?){rest})"
+        return term, (at, at, key)
 
     def _term(self, sql: str, *values: Any) -> None:
         self._terms.append(sql)

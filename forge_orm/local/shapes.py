@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, TypeAlias, cast
 
 from pydantic_core import from_json
 
 from .. import limits
+from .readings import Readings
 from .refusal import Refusal, bad_request
 
 Shape: TypeAlias = Mapping[str, type[Any]]
@@ -19,15 +21,34 @@ _METADATA: Final = {
     "EXPIRE_TIME": "expireTime",
 }
 _FIELDS: Final = tuple(_METADATA)  # `in` on a tuple takes what cannot be hashed
+_LONG_NUMBER: Final = re.compile(rb"\d{16}")
+_EXACT: Final = 2**53  # up to here a double has every whole number
 _SECONDS: Final = {"SECONDS": 1, "MINUTES": 60, "HOURS": 3600, "DAYS": 86400}
 
 
-def parse(body: bytes) -> Any:
+def parse(body: bytes, readings: Readings) -> Any:
     """Parse a body as JSON proper: no NaN, no infinity."""
     try:
-        return from_json(body, allow_inf_nan=False)
+        found = from_json(body, allow_inf_nan=False)
     except ValueError as error:
         raise bad_request(f"the body is not JSON: {error}") from None
+    if readings.round_numbers and _LONG_NUMBER.search(body):
+        return _rounded(found)
+    return found
+
+
+def _rounded(value: Any) -> Any:
+    """Return *value* with its whole numbers as a double holds them."""
+    if type(value) is int and abs(value) > _EXACT:
+        try:
+            return int(float(value))
+        except OverflowError:
+            raise bad_request("a number is out of range") from None
+    if isinstance(value, dict):
+        return {key: _rounded(part) for key, part in cast("dict[str, Any]", value).items()}
+    if isinstance(value, list):
+        return [_rounded(part) for part in cast("list[Any]", value)]
+    return value
 
 
 def fields(body: Any, required: Shape, optional: Shape, what: str = "body") -> dict[str, Any]:
@@ -131,10 +152,10 @@ def _ttl(options: dict[str, Any]) -> int | None:
     return seconds
 
 
-def batch(body: bytes) -> list[Any]:
+def batch(body: bytes, readings: Readings) -> list[Any]:
     """Return the items of a batch: 1 to 25, in at most 4 MB."""
     _check_payload(body)
-    items = parse(body)
+    items = parse(body, readings)
     if not isinstance(items, list) or not items:
         raise bad_request("the body must be an array of at least one item")
     items = cast("list[Any]", items)
@@ -145,10 +166,10 @@ def batch(body: bytes) -> list[Any]:
     return items
 
 
-def transaction(body: bytes) -> dict[str, list[Any]]:
+def transaction(body: bytes, readings: Readings) -> dict[str, list[Any]]:
     """Return the lists of a transaction: together 1 to 25 operations, in at most 4 MB."""
     _check_payload(body)
-    groups = fields(parse(body), {}, {"set": list, "delete": list, "check": list})
+    groups = fields(parse(body, readings), {}, {"set": list, "delete": list, "check": list})
     count = sum(map(len, groups.values()))
     if not count:
         raise Refusal("INVALID_TRANSACTION_REQUEST", "one of set, delete, check is required")

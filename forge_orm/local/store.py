@@ -10,8 +10,8 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Generator, Iterable, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -32,6 +32,8 @@ _COLUMNS: Final = (
 )
 KEYS: Final = "keys"
 SECRETS: Final = "secrets"
+ENTITY: Final = "e_"
+"""What the name of an entity's table begins with."""
 
 
 class Row(NamedTuple):
@@ -82,6 +84,14 @@ def column_of(attribute: str) -> str:
     return quoted(f"x_{attribute}")
 
 
+def attribute_of(column: str) -> str | None:
+    """Return the attribute that the column of this name holds; None for another column."""
+    if not column.startswith("x_"):
+        return None
+    head, *rest = column.removeprefix("x_").split("^")
+    return head + "".join(part[0].upper() + part[1:] for part in rest)
+
+
 # How often this process was forked off another: cheaper to look at than the process id.
 _forks = 0
 
@@ -101,8 +111,18 @@ class Store:
     A file has a connection for each thread; a database in memory one, behind a lock.
     """
 
-    def __init__(self, path: str) -> None:
-        """Open *path*, or ``":memory:"``."""
+    def __init__(
+        self,
+        path: str,
+        *,
+        clock: Callable[[], float] = time.time,
+        index_delay: float = 0.0,
+    ) -> None:
+        """Open *path*, or ``":memory:"``.
+
+        A new index on rows that are there is said to be built for *index_delay* seconds of
+        *clock*, the Unix time.
+        """
         self.path, self.in_memory = path, path == ":memory:"
         self._lock = threading.RLock()
         self._mine = threading.local()
@@ -110,6 +130,8 @@ class Store:
         self._closed = False
         self._forks = _forks
         self._tables: dict[str, tuple[EntitySchema, Table]] = {}
+        self._clock, self.index_delay = clock, index_delay
+        self._built_at: dict[tuple[str, str], float] = {}
         self._shared = self._connect() if self.in_memory else None
         self.keys, self.secrets = Table(KEYS), Table(SECRETS)
         with self.writing() as connection:
@@ -170,6 +192,9 @@ class Store:
         """
         with self._lock:
             connection = self.connection
+            if connection.in_transaction:  # inside another: part of that one
+                yield connection
+                return
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -177,6 +202,34 @@ class Store:
                 connection.execute("ROLLBACK")
                 raise
             connection.execute("COMMIT")
+
+    @contextmanager
+    def reading(self) -> Generator[sqlite3.Connection]:
+        """Hold a view of the store as it is now, whatever is written meanwhile."""
+        if self._shared is not None:
+            with closing(self.snapshot()) as copy:
+                yield copy
+            return
+        with closing(sqlite3.connect(self.path, timeout=_BUSY_SECONDS)) as connection:
+            connection.isolation_level = None
+            connection.execute("BEGIN")
+            yield connection
+
+    def forget(self) -> None:
+        """Look at the tables anew: what was known of them may have been rolled back."""
+        self._tables.clear()
+        self._tenants.clear()
+
+    def entity_table(self, name: str) -> Table:
+        """Return the table of an entity whose schema may be unknown, made if there is none."""
+        known = self._tables.get(name)
+        if known is not None:
+            return known[1]
+        table = Table(f"{ENTITY}{name}")
+        with self.writing() as connection:
+            _create(connection, table)
+            info = connection.execute(f"PRAGMA table_info({table.quoted})").fetchall()
+        return Table(table.name, [*filter(None, (attribute_of(name) for _, name, *_ in info))])
 
     def tenant(self, name: str) -> int:
         """Return the number of an installation; it is shorter than a name in every index."""
@@ -194,15 +247,32 @@ class Store:
         if known is not None and known[0] is schema:
             return known[1]
         names = [name for index in schema.indexes.values() for name in index.attributes]
-        table = Table(f"e_{schema.name}", tuple(dict.fromkeys(names)))
+        table = Table(f"{ENTITY}{schema.name}", tuple(dict.fromkeys(names)))
         if known is None or known[0] != schema:
             with self.writing() as connection:
                 _create(connection, table)
                 _grow(connection, table)
-                if _index(connection, table, schema.indexes.values()):
+                if made := _index(connection, table, schema.indexes.values()):
                     _refill(connection, table)
+                    self._delay(connection, table, made)
         self._tables[schema.name] = schema, table
         return table
+
+    def _delay(
+        self, connection: sqlite3.Connection, table: Table, made: Iterable[IndexSchema]
+    ) -> None:
+        """Note how long the indexes that were *made* are being built; not of an empty table."""
+        found = connection.execute(f"SELECT 1 FROM {table.quoted} LIMIT 1").fetchone()
+        if self.index_delay and found is not None:
+            until = self._clock() + self.index_delay
+            self._built_at.update({(table.name, index.name): until for index in made})
+
+    def is_building(self, schema: EntitySchema, index: IndexSchema) -> bool:
+        """Whether *index* is still being built, as far as anybody is told."""
+        if not self.index_delay:
+            return False
+        name = self.table(schema).name, index.name
+        return self._clock() < self._built_at.get(name, 0.0)
 
     def reset(self) -> None:
         """Delete every row."""
@@ -215,7 +285,7 @@ class Store:
 
     def snapshot(self) -> sqlite3.Connection:
         """Return a copy in memory."""
-        copy = sqlite3.connect(":memory:", check_same_thread=False)
+        copy = sqlite3.connect(":memory:", check_same_thread=False, factory=_Copy)
         with self._lock:
             self.connection.backup(copy)
         return copy
@@ -224,8 +294,7 @@ class Store:
         """Put everything back as it was when *snapshot* was made."""
         with self._lock:
             snapshot.backup(self.connection)
-            self._tables.clear()
-            self._tenants.clear()
+            self.forget()
 
     def drop_gone(self, table: Table, gone: int) -> None:
         """Delete the rows of *table* that expired before *gone*."""
@@ -251,6 +320,13 @@ class Store:
         with self._lock:
             self._open.append(connection)
         return connection
+
+
+class _Copy(sqlite3.Connection):
+    """A snapshot: closed when nobody holds it any more, which Python else warns of."""
+
+    def __del__(self) -> None:
+        self.close()
 
 
 def _set_up(connection: sqlite3.Connection) -> None:
@@ -295,8 +371,8 @@ def _refill(connection: sqlite3.Connection, table: Table) -> None:
 
 def _index(
     connection: sqlite3.Connection, table: Table, indexes: Iterable[IndexSchema]
-) -> bool:
-    """Make each index that is not there, and drop the others; return whether one was made."""
+) -> list[IndexSchema]:
+    """Make each index that is not there, and drop the others; return those made."""
     wanted = {_index_name(table, index): index for index in indexes}
     listed = connection.execute(f"PRAGMA index_list({table.quoted})").fetchall()
     present = {name for _, name, *_ in listed if not name.startswith("sqlite_")}
@@ -308,7 +384,7 @@ def _index(
         connection.execute(
             f"CREATE INDEX IF NOT EXISTS {name} ON {table.quoted} (tenant, {columns}, key)"
         )
-    return bool(fresh)
+    return list(fresh.values())
 
 
 def _index_name(table: Table, index: IndexSchema) -> str:

@@ -58,7 +58,8 @@ class Transaction:
             if "entityName" not in item:
                 raise Refusal("BAD_REQUEST", "conditions are for entities, not for plain keys")
             schema = self._engine.schema(item["entityName"])
-            conditions = read_conditions(item["conditions"], schema)
+            of_any = not self._engine.readings.refuse_any_conditions
+            conditions = read_conditions(item["conditions"], schema, of_any=of_any)
             values.check_key(item["key"])
             yield self._engine.store.table(schema), item["key"], conditions
 

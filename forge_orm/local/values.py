@@ -42,11 +42,19 @@ def check_entity_name(name: str) -> None:
         raise Refusal("INVALID_ENTITY_TYPE", f"entityName {name!r} holds an invalid character")
 
 
-def plain_value(value: Any) -> bytes:
-    """Return the JSON of a plain value or secret; refuses null, depth and size."""
+def plain_value(value: Any, readings: Readings) -> bytes:
+    """Return the JSON of a plain value; refuses null, depth and size."""
     if value is None:
         raise Refusal("BAD_REQUEST", "value must not be null")
-    return _sized(value)
+    return _sized(value, readings)
+
+
+def secret_value(value: Any, readings: Readings) -> bytes:
+    """Return the JSON of a secret; refuses null, depth and size."""
+    stored = plain_value(value, readings)
+    if readings.small_secrets:
+        _check_size(_size(stored, readings), limits.SECRET_MAX_BYTES)
+    return stored
 
 
 class EntityChecker:
@@ -56,6 +64,11 @@ class EntityChecker:
         """Check values against *schema* as *readings* say."""
         self.schema, self._readings = schema, readings
         self._checks = {name: _CHECKS[kind] for name, kind in schema.attributes.items()}
+        if readings.refuse_decimal_point:
+            self._checks = {
+                name: _is_plain_integer if check is _is_integer else check
+                for name, check in self._checks.items()
+            }
 
     def stored(self, value: dict[str, Any]) -> bytes:
         """Return the JSON of an entity value that is in order."""
@@ -71,7 +84,7 @@ class EntityChecker:
                 raise self._wrong_type(name)
             elif check is _is_string and refuse_blank and not str(item).strip(_JS_SPACE):
                 raise _invalid(f"attribute {name} of {self.schema.name} must not be blank")
-        return _sized(self._without(value, absent) if absent else value)
+        return _sized(self._without(value, absent) if absent else value, self._readings)
 
     def _without(self, value: dict[str, Any], absent: list[str]) -> dict[str, Any]:
         if self._readings.refuse_null:
@@ -101,6 +114,10 @@ def _is_string(value: Any) -> bool:
 def _is_integer(value: Any) -> bool:
     if type(value) is float:
         return value.is_integer() and limits.INTEGER_MIN <= value <= limits.INTEGER_MAX
+    return type(value) is int and limits.INTEGER_MIN <= value <= limits.INTEGER_MAX
+
+
+def _is_plain_integer(value: Any) -> bool:
     return type(value) is int and limits.INTEGER_MIN <= value <= limits.INTEGER_MAX
 
 
@@ -140,27 +157,32 @@ def column(value: Any) -> Any:
     return float(value) if type(value) is int and abs(value) >= 2**63 else value
 
 
-def _check_depth(value: Any, depth: int) -> None:
+def _check_depth(value: Any, depth: int, most: int) -> None:
     if isinstance(value, float) and not math.isfinite(value):
         raise Refusal("BAD_REQUEST", "a number is out of range")
     if not isinstance(value, dict | list):
         return
     nested = cast("dict[str, Any] | list[Any]", value)
-    if depth > limits.VALUE_MAX_DEPTH:
-        raise Refusal(
-            "MAX_DEPTH", f"value is nested deeper than {limits.VALUE_MAX_DEPTH} levels"
-        )
+    if depth > most:
+        raise Refusal("MAX_DEPTH", f"value is nested deeper than {most} levels")
     for part in nested.values() if isinstance(nested, dict) else nested:
-        _check_depth(part, depth + 1)
+        _check_depth(part, depth + 1, most)
 
 
-def _sized(value: Any) -> bytes:
+def _sized(value: Any, readings: Readings) -> bytes:
     body = to_json(value)
     # A cheap look first: few values hold as many brackets as it takes to be too deep.
     if body.count(b"{") + body.count(b"[") > limits.VALUE_MAX_DEPTH or b"Infinity" in body:
-        _check_depth(value, 1)
+        _check_depth(value, 1, limits.VALUE_MAX_DEPTH + (not readings.depth_of_31))
     if len(body) > limits.VALUE_MAX_BYTES:
-        raise Refusal(
-            "MAX_SIZE", f"value is {len(body)} bytes; at most {limits.VALUE_MAX_BYTES}"
-        )
+        _check_size(_size(body, readings), limits.VALUE_MAX_BYTES)
     return body
+
+
+def _size(body: bytes, readings: Readings) -> int:
+    return len(body) if readings.size_in_bytes else len(body.decode())
+
+
+def _check_size(size: int, most: int) -> None:
+    if size > most:
+        raise Refusal("MAX_SIZE", f"value is {size} bytes; at most {most}")

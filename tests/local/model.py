@@ -51,6 +51,11 @@ class Model:
     def ms(self) -> int:
         return int(self.now * 1000)
 
+    @property
+    def nothing(self) -> tuple[int, None]:
+        """The answer to what returns nothing."""
+        return (204 if self.readings.nothing_is_204 else 200), None
+
     def deleted(self, item: Item, lag: int) -> bool:
         return item.expires is not None and item.expires <= self.ms - lag * 1000
 
@@ -73,10 +78,14 @@ class Model:
             ):
                 raise Refused(400, "INVALID_ENTITY_VALUE")
         return {
-            name: given
+            name: self.rounded(given)
             for name, given in value.items()
             if given is not None or name not in BOOK.attributes
         }
+
+    def rounded(self, given: Any) -> Any:
+        whole = type(given) is int and self.readings.round_numbers
+        return int(float(given)) if whole else given
 
     def set(
         self, name: Name, value: Any, ttl: int | None = None, *, insert: bool = False
@@ -133,7 +142,8 @@ class Model:
             return (ours is None) is (condition == "NOT_EXISTS")
         if ours is None and condition in ("NOT_EQUAL_TO", "NOT_CONTAINS"):
             return not self.readings.absent_attribute_fails
-        return ours is not None and compares(ours, condition, *clause["values"])
+        theirs = map(self.rounded, clause["values"])
+        return ours is not None and compares(ours, condition, *theirs)
 
     def along(
         self, tenant: str, index: str, partition: list[Any], range: dict[str, Any] | None
@@ -148,13 +158,26 @@ class Model:
                 continue
             at = key if index == "by-key" else item.value.get(ordered)
             here = [item.value.get(name) for name in names]
-            inside = range is None or (
-                at is not None and compares(at, range["condition"], *range["values"])
-            )
-            if at is not None and here == partition and inside:
+            if at is None and (range is not None or self.readings.absent_range_hides):
+                continue
+            values = [] if range is None else map(self.rounded, range["values"])
+            inside = range is None or compares(at, range["condition"], *values)
+            if here == partition and inside:
                 found.append((at, key, item.value))
-        for _, key, value in sorted(found, key=lambda row: row[:2]):
+        for _, key, value in sorted(found, key=lambda row: (rank(row[0]), row[1])):
             yield key, value
+
+    def turned(self, rows: list[dict[str, Any]], ordered: str) -> list[dict[str, Any]]:
+        """Return rows that ascend as they descend."""
+        if ordered == "key" or self.readings.ties_follow_sort:
+            return rows[::-1]
+        # A sort keeps the order of what is equal, also when it is reversed.
+        return sorted(rows, key=lambda row: rank(row["value"].get(ordered)), reverse=True)
+
+
+def rank(at: Any) -> tuple[bool, Any]:
+    """Return what orders a range: what is absent comes first."""
+    return at is not None, at
 
 
 def compares(ours: Any, condition: str, *theirs: Any) -> bool:

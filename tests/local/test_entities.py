@@ -35,7 +35,6 @@ def nested(levels: int) -> Any:
         {"title": " a "},
         {"pages": -(2**31), "lent": False},
         {"pages": 2**31 - 1, "lent": True},
-        {"pages": 5.0},
         {"price": 0},
         {"price": 1e-130},
         {"price": -9.99e125},

@@ -30,7 +30,7 @@ VALUES: list[Any] = [
     {},
     {"a": {"b": [None]}},
     nested(31),
-    "x" * (240 * 1024 - 2),
+    "x" * (128 * 1024 - 2),
 ]
 
 
@@ -44,6 +44,13 @@ def test_every_json_value_but_null_is_kept(world: World, store: str, value: Any)
     assert world.call(f"{store}delete", {"key": "k"}) == (204, None)
     assert world.refused(f"{store}get", {"key": "k"}) == (404, "KEY_NOT_FOUND")
     assert world.refused(f"{store}delete", {"key": "k"}) == (404, "KEY_NOT_FOUND")
+
+
+def test_a_plain_value_may_be_larger_than_a_secret(world: World) -> None:
+    value = "x" * (240 * 1024 - 2)
+    assert world.call("set", {"key": "k", "value": value}) == (204, None)
+    assert world.call("get", {"key": "k"})[1]["value"] == value
+    assert world.refused("secret/set", {"key": "k", "value": value}) == (400, "MAX_SIZE")
 
 
 BAD: list[tuple[str, Any, str]] = [

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from forge_orm.local import LENIENT, STRICT, Readings
+from forge_orm.errors import ConfigurationError
+from forge_orm.local import FAST, LENIENT, STRICT, SWITCHES, Readings, read_readings
+from forge_orm.schema import IndexSchema
+from forge_orm.server.refusals import Refusal
+from forge_orm.server.tenants import tenant_of
 
 from .test_queries import joined, where
-from .world import DAY, World
+from .world import BOOK, DAY, World
 
 Case = Callable[[World], Any]
 """Does something in a world and returns what shows the difference."""
@@ -145,7 +149,137 @@ def one_key_per_transaction(world: World) -> Any:
     return code_of(world.call("transaction", {"set": sets}))
 
 
+def absent_range_hides(world: World) -> Any:
+    """An item without pages comes first, so at the end of a descending order."""
+    for number in (2, 1):
+        world.put(f"k{number}", {"pages": number, "shelf": "s"})
+    world.put("k4", {})
+    world.put("k3", {"shelf": "s"})
+    up = world.pages("pages", limit=1)
+    down = world.pages("by_shelf", limit=1, partition=["s"], sort="DESC")
+    below = {"condition": "LESS_THAN", "values": [2]}
+    ranged = world.keys("pages", range=below)
+    return *(
+        ["".join(key[1] for page in pages for key in page) for pages in (up, down)]
+    ), ranged
+
+
+def nothing_is_204(world: World) -> Any:
+    book = {"entityName": "book", "key": "k", "value": {}}
+    calls = [("set", {"key": "k", "value": 1}), ("entity/set", book)]
+    calls += [("delete", {"key": "k"}), ("transaction", {"set": [book]})]
+    return {world.call(*call) for call in calls}
+
+
+def refuse_decimal_point(world: World) -> Any:
+    told = [code_of(world.put("k", {"pages": pages})) for pages in (5.0, 5.5, 5)]
+    return told, code_of(world.put("k", {"price": 5.0}))
+
+
+def round_numbers(world: World) -> Any:
+    last = 2**53 + 1
+    world.call("set", {"key": "k", "value": [last, {"x": -last}, str(last), 2**60]})
+    _, answer = world.call("get", {"key": "k"})
+    world.put("k", {"price": last})
+    equal = [{"condition": "EQUAL_TO", "values": [value]} for value in (last, last - 1)]
+    found = [world.keys("price", range=one) for one in equal]
+    return answer["value"], found, code_of(world.call("set", {"key": "k", "value": 10**400}))
+
+
+def ties_follow_sort(world: World) -> Any:
+    for number in range(6):
+        world.put(f"k{number}", {"pages": number // 3})
+    down = world.pages("pages", limit=2, sort="DESC")
+    up, by_key = world.keys("pages"), world.keys("by-key", sort="DESC")
+    assert up == by_key[::-1]
+    return "".join(key[1] for page in down for key in page)
+
+
+def size_in_bytes(world: World) -> Any:
+    fits, over = "é" * (240 * 1024 - 2), "é" * (240 * 1024 - 1)
+    return [code_of(world.call("set", {"key": "k", "value": text})) for text in (fits, over)]
+
+
+def depth_of_31(world: World) -> Any:
+    values = [eval("[" * depth + "]" * depth) for depth in (31, 32, 33)]
+    return [code_of(world.call("set", {"key": "k", "value": value})) for value in values]
+
+
+def small_secrets(world: World) -> Any:
+    texts = ["x" * (kib * 1024 - 2) for kib in (128, 129, 240, 241)]
+    return [code_of(world.call("secret/set", {"key": "k", "value": text})) for text in texts]
+
+
+def refuse_odd_limit(world: World) -> Any:
+    for number in range(12):
+        world.call("set", {"key": f"k{number}", "value": 1})
+    told: list[Any] = []
+    for limit in (0, 2.5, 101, "2"):
+        answer = world.call("query", {"limit": limit})
+        told.append(len(answer[1]["data"]) if answer[0] == 200 else code_of(answer))
+    entity = {"entityName": "book", "indexName": "pages", "limit": 0}
+    return told, code_of(world.call("entity/query", entity))
+
+
+def building_is_unknown(world: World) -> Any:
+    """An index is added to rows that are there."""
+    world.put("k", {"pages": 1})
+    world.declare(replace(BOOK, indexes={**BOOK.indexes, "new": IndexSchema("new", "price")}))
+    query = {"entityName": "book", "indexName": "new"}
+    told = [world.call("entity/query", query)]
+    world.now += world.index_delay
+    told.append(world.call("entity/query", query))
+    return [(status, answer.get("code")) for status, answer in told], world.keys("pages")
+
+
+def refuse_any_conditions(world: World) -> Any:
+    world.put("k", {"pages": 1, "notes": 5})
+    told = [
+        check(world, where("notes", *condition))
+        for condition in (
+            ("EQUAL_TO", 5),
+            ("GREATER_THAN", 4.5),
+            ("GREATER_THAN", "4"),
+            ("NOT_EQUAL_TO", "5"),
+            ("EQUAL_TO", True),
+            ("CONTAINS", "5"),
+        )
+    ]
+    world.put("k", {"notes": [1]})
+    told += [check(world, where("notes", kind, [1])) for kind in ("EQUAL_TO", "LESS_THAN")]
+    query = {"entityName": "book", "indexName": "by-key"}
+    filters = joined("and", where("notes", "EQUAL_TO", 5))
+    return told, world.call("entity/query", {**query, **filters})[0]
+
+
+def times_in_milliseconds(world: World) -> Any:
+    world.now += 0.5
+    world.put("k", {"pages": 1})
+    told = world.take("k", "CREATED_AT", "UPDATED_AT")
+    return {told["createdAt"], told["updatedAt"]}
+
+
+def refuse_ari(world: World) -> Any:
+    ari = "ari:cloud:ecosystem::installation/one"
+    return credential(world, f"Forge as=app,installationId={ari}")
+
+
+def refuse_user(world: World) -> Any:
+    return credential(world, "Forge as=user,accountId=a,installationId=one")
+
+
+def credential(world: World, text: str) -> Any:
+    """Return whom a header speaks for, or the status of the refusal."""
+    headers = [(b"forge-proxy-authorization", text.encode())]
+    try:
+        return tenant_of(headers, world.backend.engine.readings).installation
+    except Refusal as refusal:
+        return refusal.response.status
+
+
 BAD, FAILED, ABSENT = "INVALID_ENTITY_VALUE", "CONDITIONAL_CHECK_FAILED", "KEY_NOT_FOUND"
+WRONG, ODD = "INCORRECT_PROPERTY_TYPE", "LIST_QUERY_LIMIT_EXCEEDED"
+PAGE = "COMPLEX_QUERY_PAGE_LIMIT_NOT_IN_RANGE"
 ANSWERS: list[tuple[Case, Any, Any]] = [
     (limit_before_filters, [], ["k4"]),
     (cursor_after_full_page, 2, 1),
@@ -166,11 +300,57 @@ ANSWERS: list[tuple[Case, Any, Any]] = [
     (expired_visible, (True, ["k"], ["k"]), (False, [], [])),
     (delete_reports_absent, ([ABSENT, ABSENT, ABSENT], 0), (["OK", "OK", "OK"], 1)),
     (one_key_per_transaction, "KEY_DUPLICATION_ERROR", "OK"),
+    (absent_range_hides, ("12", "21", ["k1"]), ("3412", "213", ["k1"])),
+    (nothing_is_204, {(204, None)}, {(200, None)}),
+    (
+        refuse_decimal_point,
+        ([WRONG, WRONG, "OK"], "OK"),
+        (["OK", WRONG, "OK"], "OK"),
+    ),
+    (
+        round_numbers,
+        (
+            [2**53, {"x": -(2**53)}, str(2**53 + 1), 2**60],
+            [["k"], ["k"]],
+            "BAD_REQUEST",
+        ),
+        ([2**53 + 1, {"x": -(2**53) - 1}, str(2**53 + 1), 2**60], [["k"], []], "OK"),
+    ),
+    (ties_follow_sort, "543210", "345012"),
+    (size_in_bytes, ["MAX_SIZE", "MAX_SIZE"], ["OK", "MAX_SIZE"]),
+    (depth_of_31, ["OK", "MAX_DEPTH", "MAX_DEPTH"], ["OK", "OK", "MAX_DEPTH"]),
+    (
+        small_secrets,
+        ["OK", "MAX_SIZE", "MAX_SIZE", "MAX_SIZE"],
+        ["OK", "OK", "OK", "MAX_SIZE"],
+    ),
+    (
+        refuse_odd_limit,
+        ([ODD, "BAD_REQUEST", ODD, "BAD_REQUEST"], PAGE),
+        ([10, 2, ODD, "BAD_REQUEST"], PAGE),
+    ),
+    (
+        building_is_unknown,
+        ([(400, "INVALID_ENTITY_INDEX"), (200, None)], ["k"]),
+        ([(503, "SERVICE_UNAVAILABLE"), (200, None)], ["k"]),
+    ),
+    (
+        refuse_any_conditions,
+        (["UNPROCESSABLE_ENTITY"] * 8, 422),
+        (
+            ["OK", "OK", FAILED, "OK", FAILED, "INVALID_FILTER_CONDITION", "OK", FAILED],
+            422,
+        ),
+    ),
+    (times_in_milliseconds, {1_800_000_000_500}, {1_800_000_000}),
+    (refuse_ari, 401, "one"),
+    (refuse_user, 403, "one"),
 ]
 
 
 def test_there_is_a_case_for_every_switch() -> None:
-    assert [case.__name__ for case, _, _ in ANSWERS] == [one.name for one in fields(Readings)]
+    switches = [name for name, kind in SWITCHES.items() if kind is bool]
+    assert [case.__name__ for case, _, _ in ANSWERS] == switches
 
 
 @pytest.mark.parametrize("others", [STRICT, LENIENT], ids=["others-strict", "others-lenient"])
@@ -187,5 +367,51 @@ def test_a_switch_alone_decides(
 
 def test_the_default_is_strict(world: World) -> None:
     assert world.backend.engine.readings == STRICT
-    assert all(getattr(STRICT, one.name) for one in fields(Readings))
-    assert not any(getattr(LENIENT, one.name) for one in fields(Readings))
+    switches = [name for name, kind in SWITCHES.items() if kind is bool]
+    assert all(getattr(STRICT, name) for name in switches)
+    assert not any(getattr(LENIENT, name) for name in switches)
+
+
+def test_the_fast_profile_refuses_what_the_strict_one_refuses() -> None:
+    differing = {name for name in SWITCHES if getattr(FAST, name) != getattr(STRICT, name)}
+    assert differing == {"cursor_after_full_page"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "changed"),
+    [
+        ([], {}),
+        (["refuse_null=off"], {"refuse_null": False}),
+        (["refuse-null=FALSE"], {"refuse_null": False}),
+        (
+            ["refuse_null=no", "expired_visible=0", "refuse_null=yes"],
+            {"expired_visible": False},
+        ),
+        ([" invocation_lifetime = 1.5 "], {"invocation_lifetime": 1.5}),
+    ],
+)
+def test_readings_are_read_from_text(settings: list[str], changed: dict[str, Any]) -> None:
+    assert read_readings(settings) == replace(STRICT, **changed)
+
+
+def test_readings_change_a_profile() -> None:
+    assert read_readings(["refuse_null=on"], LENIENT) == replace(LENIENT, refuse_null=True)
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("refuse_nil=on", "no reading has that name; there are limit_before_filters, "),
+        ("refuse_nil=on", "invocation_lifetime (seconds)"),
+        ("refuse_null", "say refuse_null=on or refuse_null=off"),
+        ("refuse_null=maybe", "say refuse_null=on or refuse_null=off"),
+        ("invocation_lifetime=soon", "say how many seconds, as in invocation_lifetime=0.5"),
+        ("invocation_lifetime=-1", "say how many seconds"),
+        ("invocation_lifetime=inf", "say how many seconds"),
+        ("invocation_lifetime=nan", "say how many seconds"),
+    ],
+)
+def test_what_is_no_reading_is_a_sentence(setting: str, said: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        read_readings([setting])
+    assert said in str(caught.value)

@@ -49,8 +49,13 @@ class World:
 
     def __init__(self, path: str | Path = ":memory:", readings: Readings = STRICT) -> None:
         self.now = T0
+        self.schemas, self.index_delay = [BOOK, PLANT], 300.0
         self.backend = LocalBackend(
-            path, schemas=[BOOK, PLANT], readings=readings, clock=lambda: self.now
+            path,
+            schemas=lambda: self.schemas,
+            readings=readings,
+            clock=lambda: self.now,
+            index_delay=self.index_delay,
         )
 
     def __enter__(self) -> Self:
@@ -58,6 +63,10 @@ class World:
 
     def __exit__(self, *exc: object) -> None:
         self.backend.close()
+
+    def declare(self, *schemas: EntitySchema) -> None:
+        """Change what is declared."""
+        self.schemas = list(schemas)
 
     def raw(self, operation: str, body: bytes, tenant: str | None = None) -> Answer:
         """Send *body* as it is."""
