@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ..errors import ForgeError
-from . import manifest, serve
+from . import data, manifest, serve
 from .output import complain
 
 app = typer.Typer(
@@ -21,6 +21,8 @@ app = typer.Typer(
 )
 app.add_typer(manifest.app, name="manifest")
 app.command("serve")(serve.serve)
+app.command("dump")(data.dump)
+app.command("load")(data.load)
 
 
 def _version(wanted: bool) -> None:

@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from ..errors import ConfigurationError
-from ..local import LENIENT, STRICT, LocalBackend
+from ..local import PROFILES, LocalBackend, read_readings
 from ..manifest import compare, read_schemas
 from ..schema import EntitySchema
 from .models import ModelsOption, declared_schemas
 from .output import err
+from .watch import ManifestSource, watching
+
+
+class Profile(StrEnum):
+    """The readings that have a name together."""
+
+    STRICT = "strict"
+    LENIENT = "lenient"
+    FAST = "fast"
+
+
+class LogFormat(StrEnum):
+    """For whom the lines of the request log are."""
+
+    TEXT = "text"
+    JSON = "json"
 
 
 def serve(
@@ -20,17 +43,42 @@ def serve(
         Path | None, typer.Option(help="A manifest.yml that declares the entities.")
     ] = None,
     models: ModelsOption = None,
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch", help="Read the manifest again whenever it changes, and keep the data."
+        ),
+    ] = False,
     data: Annotated[
         Path | None, typer.Option(help="The file to keep data in; by default it is in memory.")
     ] = None,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port; 0 is any free one.")] = 8490,
-    lenient: Annotated[
-        bool,
+    profile: Annotated[
+        Profile,
         typer.Option(
-            "--lenient", help="Where the documentation is silent, take what may be allowed."
+            help="How to read what the documentation leaves open: [b]strict[/b] refuses what "
+            "may be refused, [b]lenient[/b] takes what may be allowed, [b]fast[/b] is strict "
+            "without what only costs time."
         ),
-    ] = False,
+    ] = Profile.STRICT,
+    reading: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Read one open question otherwise than the profile does, e.g. "
+            "[b]refuse_undeclared=off[/b]; a wrong name lists all. Repeat it for more.",
+        ),
+    ] = None,
+    index_delay: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            metavar="SECONDS",
+            help="Refuse queries of a new index on data that is there for so long, as while "
+            "the service builds it.",
+        ),
+    ] = 0.0,
     fault: Annotated[
         list[str] | None,
         typer.Option(
@@ -41,7 +89,8 @@ def serve(
     ] = None,
     seed: Annotated[int, typer.Option(help="Chooses which calls go wrong.")] = 0,
     stale: Annotated[
-        float, typer.Option(help="Let queries see the data as it was so many seconds ago.")
+        float,
+        typer.Option(min=0, help="Let queries see the data as it was so many seconds ago."),
     ] = 0.0,
     capacity: Annotated[
         bool,
@@ -55,6 +104,10 @@ def serve(
             "--admin", help="Serve /admin: faults, the time, reset and snapshots, for tests."
         ),
     ] = False,
+    log_format: Annotated[
+        LogFormat, typer.Option(help="The request log on standard output: for whom it is.")
+    ] = LogFormat.TEXT,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Keep no request log.")] = False,
 ) -> None:
     """Answer the storage API on this machine, for services in any language.
 
@@ -63,31 +116,72 @@ def serve(
     from ..faults import Capacity, Faults, MovableClock, Stale
     from ..server import Admin, ForgeApp
     from ..server import serve as run
+    from ..server.log import RequestLog
 
-    schemas = _schemas(manifest, models)
-    readings = LENIENT if lenient else STRICT
+    readings = read_readings(reading or (), PROFILES[profile])
     faults, clock = Faults(*(fault or ()), seed=seed), MovableClock()
-    with LocalBackend(
-        data or ":memory:", schemas=schemas, readings=readings, clock=clock
-    ) as backend:
-        governed = Admin(faults=faults, clock=clock, store=backend) if admin else None
+    declared = _declared(manifest, models, watch)
+    with ExitStack() as stack:
+        backend = stack.enter_context(
+            LocalBackend(
+                data or ":memory:",
+                schemas=declared.schemas,
+                readings=readings,
+                clock=clock,
+                index_delay=index_delay,
+            )
+        )
+        backend.build_indexes()
+        if declared.watched is not None:
+            stack.enter_context(watching(declared.watched, backend.build_indexes))
         late = Stale(backend, stale, clock=clock) if stale else backend
-        served = Capacity(late, clock=clock) if capacity else late
-        app = ForgeApp(served, faults=faults, admin=governed)
-        run(app, host, port, started=lambda url: _started(url, schemas, data))
+        app = ForgeApp(
+            Capacity(late, clock=clock) if capacity else late,
+            faults=faults,
+            admin=Admin(faults=faults, clock=clock, store=backend) if admin else None,
+            log=None if quiet else RequestLog(_write, log_format.value),
+            readings=readings,
+            clock=clock,
+        )
+        run(app, host, port, started=lambda url: _started(url, declared.schemas(), data))
 
 
-def _schemas(manifest: Path | None, models: list[str] | None) -> list[EntitySchema]:
-    """Read the schemas of the manifest, of the classes, or of both if they agree."""
+@dataclass(frozen=True, slots=True)
+class _Declared:
+    """Where the schemas come from; *watched* is a manifest that may change."""
+
+    schemas: Callable[[], list[EntitySchema]]
+    watched: ManifestSource | None = None
+
+
+def _declared(manifest: Path | None, models: list[str] | None, watch: bool) -> _Declared:
+    """Take the schemas of the manifest, of the classes, or of both if they agree."""
     if manifest is None:
-        return declared_schemas(models)
-    written = read_schemas(manifest)
+        if watch:
+            raise ConfigurationError("watch what? --watch needs --manifest")
+        listed = declared_schemas(models)
+        return _Declared(lambda: listed)
+    source = ManifestSource(manifest, _report) if watch else None
+    written = read_schemas(manifest) if source is None else source.schemas()
     if models and (differences := compare(declared_schemas(models), written)):
         raise ConfigurationError(
             f"{manifest} and the classes differ; `forge-orm manifest write {manifest}` "
             "ends that: " + "; ".join(map(str, differences))
         )
-    return written
+    return _Declared(lambda: written) if source is None else _Declared(source.schemas, source)
+
+
+def _report(told: str) -> None:
+    err.print(Text(told))
+
+
+def _write(line: str) -> None:
+    """Write a line of the request log; calls go on where nobody reads it any more."""
+    try:
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _started(url: str, schemas: list[EntitySchema], data: Path | None) -> None:

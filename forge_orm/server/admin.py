@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from ..errors import ConfigurationError
 from ..faults import Fault, Faults, MovableClock
 from ..wire import Response
 from .refusals import Refusal, answer
@@ -76,6 +77,8 @@ class Admin:
             return action(rest, body)
         except ValidationError as error:
             raise Refusal(400, "BAD_REQUEST", _reasons(error)) from error
+        except ConfigurationError as error:
+            raise Refusal(400, "BAD_REQUEST", str(error)) from error
 
     def _actions(self) -> dict[tuple[str, str], Callable[[str, bytes], Response]]:
         actions: dict[tuple[str, str], Callable[[str, bytes], Response]] = {

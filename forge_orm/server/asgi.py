@@ -5,26 +5,27 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Final, TypeAlias
 
 from ..errors import TransportError
 from ..faults import Effect, Faults
 from ..limits import PAYLOAD_MAX_BYTES
+from ..local import STRICT, Readings
 from ..wire import OPERATIONS, Backend, Request, Response
 from .admin import PREFIX as ADMIN
 from .admin import Admin
+from .log import RequestLog
+from .openapi import PREFIX, description
 from .refusals import Refusal, answer
-from .tenants import tenant_of
+from .tenants import Invocations, tenant_of
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
-
-PREFIX: Final = "/forge/storage/kvs/v1/"
-"""What comes before an operation's path, in a container and in a remote alike."""
 
 BODY_MAX_BYTES: Final = 2 * PAYLOAD_MAX_BYTES
 """More than any call the service takes: escapes in JSON may double a payload."""
@@ -47,17 +48,24 @@ class ForgeApp:
         *,
         faults: Faults | None = None,
         admin: Admin | None = None,
+        log: RequestLog | None = None,
+        readings: Readings = STRICT,
+        clock: Callable[[], float] = time.time,
         body_max_bytes: int = BODY_MAX_BYTES,
     ) -> None:
         """Serve *backend*, which stays the caller's to close.
 
         *faults* let calls go wrong; *admin* serves what tests ask for below ``/admin``, and
-        brings its faults along.
+        brings its faults along; *log* is told of every call to the storage API. *readings*
+        say which headers are taken; *clock* returns the Unix time.
         """
         self._backend = backend
         self._admin = admin
         brought = None if admin is None else admin.faults
         self._faults = brought if faults is None else faults  # an empty `Faults` is false
+        self._log = log
+        self._readings = readings
+        self._invocations = Invocations(readings.invocation_lifetime, clock)
         self._body_max = body_max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -73,23 +81,36 @@ class ForgeApp:
 
     async def _answer(self, scope: Scope, receive: Receive) -> Response | None:
         """Answer one call; None where the connection is to end without an answer."""
-        try:
-            if not scope["path"].startswith(PREFIX):
+        path: str = scope["path"]
+        if not path.startswith(PREFIX):
+            try:
                 return await self._other(scope, receive)
+            except Refusal as refusal:
+                return refusal.response
+        begun = time.perf_counter()
+        request = Request(path.removeprefix(PREFIX), b"")
+        outcome: Response | TransportError
+        try:
             request = await self._request(scope, receive)
             if self._faults:
-                return await self._struck(self._faults.effect(request))
-            return self._perform(request)
+                outcome = await self._struck(self._faults.effect(request))
+            else:
+                outcome = self._perform(request)
         except Refusal as refusal:
-            return refusal.response
-        except TransportError:
-            return None
+            outcome = refusal.response
+        except TransportError as error:
+            outcome = error
+        if self._log is not None:
+            self._log.note(request, outcome, begun)
+        return outcome if isinstance(outcome, Response) else None
 
     async def _other(self, scope: Scope, receive: Receive) -> Response:
         """Answer what is not part of the storage API."""
         path, method = scope["path"], scope["method"]
         if path == "/health" and method == "GET":
             return answer(200, {"status": "ok"})
+        if path == "/openapi.json" and method == "GET":
+            return answer(200, description())
         if self._admin is not None and (path == ADMIN or path.startswith(f"{ADMIN}/")):
             body = await _body(receive, scope["headers"], self._body_max)
             return self._admin.answer(method, path, body)
@@ -106,7 +127,8 @@ class ForgeApp:
     async def _request(self, scope: Scope, receive: Receive) -> Request:
         headers: Headers = scope["headers"]
         operation = _operation(scope)
-        tenant = tenant_of(headers)
+        tenant = tenant_of(headers, self._readings)
+        self._invocations.check(tenant)
         _check_json(headers)
         body = await _body(receive, headers, self._body_max)
         return Request(operation, body, tenant=tenant)

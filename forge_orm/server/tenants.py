@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
+from ..local import STRICT, Readings
 from ..wire import Tenant
 from .refusals import Refusal, unauthorized
 
@@ -20,8 +21,8 @@ _EXPECTED: Final = (
 _VISIBLE: Final = re.compile(r"[!-~]+")
 
 
-def tenant_of(headers: Iterable[tuple[bytes, bytes]]) -> Tenant:
-    """Read the tenant from *headers*, whose names are lower-case.
+def tenant_of(headers: Iterable[tuple[bytes, bytes]], readings: Readings = STRICT) -> Tenant:
+    """Read the tenant from *headers*, whose names are lower-case, as *readings* say.
 
     Raises:
         Refusal: 401 for a header that is missing or malformed, 403 for a user's call.
@@ -32,16 +33,36 @@ def tenant_of(headers: Iterable[tuple[bytes, bytes]]) -> Tenant:
         raise unauthorized(f"{found}: {_EXPECTED}")
     name, value = given[0]
     text = value.decode("latin-1").strip()
-    return _container_tenant(text) if name == PROXY_HEADER else _remote_tenant(text)
+    return _container_tenant(text, readings) if name == PROXY_HEADER else _remote_tenant(text)
 
 
-def _container_tenant(text: str) -> Tenant:
+class Invocations:
+    """Remembers when each invocation was first heard of, and ends it after its lifetime."""
+
+    def __init__(self, lifetime: float, clock: Callable[[], float]) -> None:
+        """End invocations *lifetime* seconds of *clock* after their first call; 0 is never."""
+        self._lifetime, self._clock = lifetime, clock
+        self._first: dict[str, float] = {}
+
+    def check(self, tenant: Tenant) -> None:
+        """Refuse a call for an invocation that is over."""
+        if not self._lifetime or tenant.invocation is None:
+            return
+        now = self._clock()
+        if now - self._first.setdefault(tenant.invocation, now) >= self._lifetime:
+            raise unauthorized(
+                f"the invocation is over: its id was good for {self._lifetime:g} seconds. "
+                "Work that takes longer is done for an installationId"
+            )
+
+
+def _container_tenant(text: str, readings: Readings) -> Tenant:
     fields = _fields(_after_scheme(text, "forge"))
-    _check_actor(fields)
+    _check_actor(fields, readings)
     if ("id" in fields) == ("installationId" in fields):
         raise unauthorized(f"one of id and installationId is needed: {_EXPECTED}")
     installation = fields.get("installationId")
-    if installation is not None and "/" in installation:
+    if readings.refuse_ari and installation is not None and "/" in installation:
         raise unauthorized("installationId is the installation's id alone, not its ARI")
     return Tenant(installation=installation, invocation=fields.get("id"))
 
@@ -71,9 +92,11 @@ def _fields(text: str) -> dict[str, str]:
     return fields
 
 
-def _check_actor(fields: dict[str, str]) -> None:
+def _check_actor(fields: dict[str, str], readings: Readings) -> None:
     actor = fields.get("as", "app")
     if actor == "user":
+        if not readings.refuse_user:
+            return
         raise Refusal(403, "FORBIDDEN", "storage belongs to the app: call it with as=app")
     if actor != "app" or "accountId" in fields:
         raise unauthorized(f"as is app, and accountId goes with as=user only: {_EXPECTED}")

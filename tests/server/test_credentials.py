@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from forge_orm import Tenant
 from forge_orm.backends.credentials import container_header, remote_header
+from forge_orm.local import LENIENT, Readings
 from forge_orm.server import ForgeApp
 from forge_orm.server.tenants import tenant_of
 from forge_orm.wire import Request, Response
@@ -129,3 +130,28 @@ def test_what_the_client_writes_the_server_reads(value: str) -> None:
     for tenant in (Tenant(invocation=value), Tenant(installation=value.replace("/", "-"))):
         assert tenant_of([container_header(tenant)]) == tenant
     assert tenant_of([remote_header(Tenant(token=value))]) == Tenant(token=value)
+
+
+def test_an_invocation_ends_and_an_installation_does_not() -> None:
+    now = 0.0
+    readings = Readings(invocation_lifetime=60)
+    app = ForgeApp(Recorder(), readings=readings, clock=lambda: now)
+
+    def status(value: bytes) -> int:
+        return call(app, headers=(JSON, (PROXY, value)), body=b'{"key":"k"}').status
+
+    assert (status(b"Forge id=a"), status(b"Forge installationId=i")) == (204, 204)
+    now = 59
+    assert (status(b"Forge id=a"), status(b"Forge id=b")) == (204, 204)
+    now = 60
+    over = call(app, headers=(JSON, (PROXY, b"Forge id=a")), body=b'{"key":"k"}')
+    assert over.refusal == (401, "UNAUTHORIZED")
+    assert "installationId" in over.json["message"]
+    assert (status(b"Forge id=b"), status(b"Forge installationId=i")) == (204, 204)
+
+
+def test_lenient_readings_take_what_strict_ones_refuse() -> None:
+    app = ForgeApp(Recorder(), readings=LENIENT)
+    ari = b"Forge as=app,installationId=ari:cloud:ecosystem::installation/i"
+    for value in (ari, b"Forge as=user,accountId=a,id=v"):
+        assert call(app, headers=(JSON, (PROXY, value)), body=b'{"key":"k"}').status == 204

@@ -1,0 +1,279 @@
+"""A line for every call: what was asked, what came of it, what it cost, how long it took."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, Literal, TypeAlias, cast
+
+from ..local.units import Units, units
+from ..wire import AsyncBackend, Backend, Request, Response, Tenant
+
+LogFormat: TypeAlias = Literal["text", "json"]
+
+_NAMES_SHOWN: Final = 5
+_NAME_CHARACTERS: Final = 60
+_GROUPS: Final = ("set", "delete", "check")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call, as a line tells it. Values are not part of it, neither plain nor secret.
+
+    Attributes:
+        entity: the entity; of a batch or transaction None, its keys are then told with it.
+        keys: the keys named; ``entity/key`` in a batch, ``set:entity/key`` in a transaction;
+            of a query of plain keys the prefix, as ``prefix*``.
+        status: the HTTP status; 0 where there was no answer.
+        code: the error's code, or the name of what was raised.
+        failed: how many items of a batch failed.
+    """
+
+    moment: datetime
+    operation: str
+    installation: str | None
+    entity: str | None
+    index: str | None
+    keys: tuple[str, ...]
+    status: int
+    code: str | None
+    failed: int
+    units: Units
+    milliseconds: float
+
+    def text(self) -> str:
+        """Return the line that people read."""
+        moment = f"{self.moment:%H:%M:%S}.{self.moment.microsecond // 1000:03}"
+        cost = f"{self.units.read}r {self.units.write}w"
+        subject = " ".join(filter(None, (self._entity(), *self._shown())))
+        whose = f"[{_visible(self.installation)}]" if self.installation else ""
+        told = f"{moment} {self.status or '---'} {_visible(self.operation):<13} {cost:>7}"
+        took = f"{self.milliseconds:7.2f} ms"
+        return "  ".join(filter(None, (told, took, subject, self._trouble(), whose)))
+
+    def json(self) -> str:
+        """Return the line that programs read."""
+        told: dict[str, Any] = {
+            "time": self.moment.isoformat(timespec="milliseconds"),
+            "operation": self.operation,
+            "installation": self.installation,
+            "entity": self.entity,
+            "index": self.index,
+            "keys": list(self.keys),
+            "status": self.status,
+            "code": self.code,
+            "failed": self.failed,
+            "readUnits": self.units.read,
+            "writeUnits": self.units.write,
+            "milliseconds": round(self.milliseconds, 3),
+        }
+        return json.dumps(
+            {name: value for name, value in told.items() if value not in (None, [])}
+        )
+
+    def _entity(self) -> str:
+        if self.entity is None:
+            return ""
+        index = f"[{_visible(self.index)}]" if self.index else ""
+        return f"{_visible(self.entity)}{index}"
+
+    def _shown(self) -> list[str]:
+        shown = [_visible(key) for key in self.keys[:_NAMES_SHOWN]]
+        more = len(self.keys) - len(shown)
+        return [*shown, f"+{more}"] if more > 0 else shown
+
+    def _trouble(self) -> str:
+        failed = f"{self.failed} failed" if self.failed else ""
+        return " ".join(filter(None, (self.code, failed)))
+
+
+class RequestLog:
+    """Writes a line for each call it is told of.
+
+    Args:
+        write: is given each line, without its end.
+        format: ``text`` for people, ``json`` for programs.
+        clock: returns the Unix time in seconds.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[str], object],
+        format: LogFormat = "text",
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Begin a log."""
+        self.format: LogFormat = format
+        self._write, self._clock = write, clock
+
+    def note(self, request: Request, outcome: Response | Exception, begun: float) -> None:
+        """Write the line of a call that *begun* at that `time.perf_counter`."""
+        took = (time.perf_counter() - begun) * 1000
+        moment = datetime.fromtimestamp(self._clock(), UTC)
+        call = describe(request, outcome, moment=moment, milliseconds=took)
+        self._write(call.json() if self.format == "json" else call.text())
+
+
+class Logged:
+    """Writes a line for each call that *backend* answers; a backend itself, in either colour.
+
+    A served store logs by itself (``ForgeApp(log=…)``), and then also what never came to the
+    backend. The arguments are those of `RequestLog`.
+    """
+
+    def __init__(
+        self,
+        backend: Backend | AsyncBackend,
+        write: Callable[[str], object],
+        format: LogFormat = "text",
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Wrap *backend*, which stays the caller's to close."""
+        self.backend, self.log = backend, RequestLog(write, format, clock=clock)
+
+    def send(self, request: Request, /) -> Response:
+        """Answer one request, and write its line."""
+        backend: Any = self.backend
+        begun = time.perf_counter()
+        try:
+            response: Response = backend.send(request)
+        except Exception as error:
+            self.log.note(request, error, begun)
+            raise
+        self.log.note(request, response, begun)
+        return response
+
+    async def asend(self, request: Request, /) -> Response:
+        """Answer one request, and write its line."""
+        backend: Any = self.backend
+        begun = time.perf_counter()
+        try:
+            response: Response = await backend.asend(request)
+        except Exception as error:
+            self.log.note(request, error, begun)
+            raise
+        self.log.note(request, response, begun)
+        return response
+
+    def close(self) -> None:
+        """Close the backend, if it can be."""
+        backend: Any = self.backend
+        if hasattr(backend, "close"):
+            backend.close()
+
+    async def aclose(self) -> None:
+        """Close the backend, if it can be."""
+        backend: Any = self.backend
+        if hasattr(backend, "aclose"):
+            await backend.aclose()
+
+    def __repr__(self) -> str:
+        """Show the backend."""
+        return f"Logged({self.backend!r})"
+
+
+def describe(
+    request: Request,
+    outcome: Response | Exception,
+    *,
+    moment: datetime,
+    milliseconds: float,
+) -> Call:
+    """Return *request* and its *outcome* as a line tells them."""
+    body = _parsed(request.body)
+    answered = outcome if isinstance(outcome, Response) else None
+    code, failed = _trouble(request, outcome)
+    return Call(
+        moment=moment,
+        operation=request.operation,
+        installation=_whose(request.tenant),
+        entity=_text(body, "entityName"),
+        index=_text(body, "indexName"),
+        keys=tuple(_keys(request.operation, body)),
+        status=0 if answered is None else answered.status,
+        code=code,
+        failed=failed,
+        units=Units() if answered is None else units(request, answered),
+        milliseconds=milliseconds,
+    )
+
+
+def _whose(tenant: Tenant | None) -> str | None:
+    """Return the installation's id, or the invocation's; a token is never told."""
+    return None if tenant is None else tenant.installation or tenant.invocation
+
+
+def _keys(operation: str, body: Any) -> list[str]:
+    """Return the keys a body names, whatever it is."""
+    if operation == "query":
+        return [f"{prefix}*" for prefix in _prefixes(body)]
+    if operation.startswith("batch/"):
+        return _named(body)
+    if operation == "transaction" and isinstance(body, dict):
+        groups = cast("dict[str, Any]", body)
+        return [f"{name}:{key}" for name in _GROUPS for key in _named(groups.get(name))]
+    key = _text(body, "key")
+    return [] if key is None else [key]
+
+
+def _prefixes(body: Any) -> list[str]:
+    clauses: Any = cast("Any", body).get("where") if isinstance(body, dict) else None
+    found: list[str] = []
+    for clause in _listed(clauses):
+        values: Any = cast("Any", clause).get("values") if isinstance(clause, dict) else None
+        found += [value for value in _listed(values) if isinstance(value, str)]
+    return found
+
+
+def _named(items: Any) -> list[str]:
+    """Return the keys of *items*, each with its entity."""
+    named: list[str] = []
+    for item in _listed(items):
+        key, entity = _text(item, "key"), _text(item, "entityName")
+        if key is not None:
+            named.append(key if entity is None else f"{entity}/{key}")
+    return named
+
+
+def _listed(value: Any) -> list[Any]:
+    return cast("list[Any]", value) if isinstance(value, list) else []
+
+
+def _text(body: Any, name: str) -> str | None:
+    found: Any = cast("Any", body).get(name) if isinstance(body, dict) else None
+    return found if isinstance(found, str) else None
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _trouble(request: Request, outcome: Response | Exception) -> tuple[str | None, int]:
+    """Return the code of an error, and how many items of a batch failed."""
+    if not isinstance(outcome, Response):
+        return type(outcome).__name__, 0
+    if not outcome.ok:
+        return _text(_parsed(outcome.body), "code"), 0
+    if request.operation.startswith("batch/") and not outcome.body.endswith(
+        b'"failedKeys":[]}'
+    ):
+        answer = _parsed(outcome.body)
+        found: Any = cast("Any", answer).get("failedKeys") if isinstance(answer, dict) else None
+        return None, len(_listed(found))
+    return None, 0
+
+
+def _visible(name: str | None) -> str:
+    """Return a name on one line, without what a terminal obeys, and not too long."""
+    shown = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in name or "")
+    if len(shown) > _NAME_CHARACTERS:
+        return f"{shown[: _NAME_CHARACTERS - 1]}…"
+    return shown
