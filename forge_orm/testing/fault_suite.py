@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from ..backends.retry import RetryPolicy
 from ..errors import AnswerLost, ForgeError, NotSent, PartialCommit, TransportError
-from ..faults import Faults, Faulty
+from ..faults import Capacity, Faults, Faulty, MovableClock
 from .peer import Answer, Book, Peer, played
 from .suite import BOOK, Suite
 
@@ -281,6 +281,24 @@ class FaultSuite(Suite):
         found = await witness.keys("entity/query", READS["entity/query"])
 
         assert len(found) == (20 if fault in ("fail-after", "lose") else 0)
+
+    @played
+    async def test_a_budget_that_is_used_up_refuses_whole_calls(
+        self, backend: Any, witness: Peer, colour: str
+    ) -> None:
+        """And what it took is there; the next minute has a budget of its own."""
+        clock = MovableClock(0)
+        meagre = Peer(Capacity(backend, writes=10, clock=clock), colour)
+        taken: list[str] = []
+        for minute in range(3):
+            clock.move(60)
+            for number in range(8):
+                keys = [f"{minute}{number}{letter}" for letter in "abc"]
+                items = [{"key": key, "value": "x" * 5000} for key in keys]
+                answer = await meagre.call("batch/set", items)
+                assert answer.status == (429 if number > 4 else 200)
+                taken += keys if answer.ok else []
+        assert await witness.keys("query", {}) == taken
 
     @played
     async def test_walks_lose_and_repeat_nothing(
