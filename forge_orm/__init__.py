@@ -37,12 +37,14 @@ if TYPE_CHECKING:
     from .aio import AsyncForge, AsyncSession
     from .backends import HttpBackend
     from .backends.retry import RetryPolicy
+    from .calls import Call, Calls
     from .flows import FlushReport, Page
     from .flows.keyvalue import KvsPage
     from .kvs import AsyncKvs, Kvs
     from .local import LocalBackend
     from .model import Attr, Entity, Metadata, Registry, attr, index, version
     from .model import default_registry as registry
+    from .observe import capture
     from .operations import Stored
     from .planner import Explanation
     from .query import Query, RangeQuery, Search
@@ -58,6 +60,8 @@ __all__ = [
     "AsyncSession",
     "Attr",
     "BudgetExceeded",
+    "Call",
+    "Calls",
     "ConditionFailed",
     "ConfigurationError",
     "Conflict",
@@ -103,6 +107,7 @@ __all__ = [
     "WritePlan",
     "acting_for",
     "attr",
+    "capture",
     "errors",
     "index",
     "registry",
@@ -115,11 +120,13 @@ _HOME = {
     "aio": "AsyncForge AsyncSession",
     "backends": "HttpBackend",
     "backends.retry": "RetryPolicy",
+    "calls": "Call Calls",
     "flows": "FlushReport Page",
     "flows.keyvalue": "KvsPage",
     "kvs": "AsyncKvs Kvs",
     "local": "LocalBackend",
     "model": "Attr Entity Metadata Registry attr default_registry index version",
+    "observe": "capture",
     "operations": "Stored",
     "planner": "Explanation",
     "query": "Query RangeQuery Search",

@@ -80,8 +80,8 @@ class AsyncForge:
         for attempt in range(retries):
             try:
                 return await self._once(work, atomic, tenant)
-            except Conflict:
-                await asleep(pause(attempt))
+            except Conflict as conflict:
+                await asleep(pause(attempt, conflict))
         return await self._once(work, atomic, tenant)
 
     async def _once(

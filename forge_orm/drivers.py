@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import random
-from typing import TypeVar
+from typing import Final, TypeVar
 
-from .errors import TransportError
+from .errors import Conflict, TransportError
 from .flows import Flow, Outcome, RoundTrip
+from .observe import Watch, is_watched
 from .wire import AsyncBackend, Backend, Request, Response, Tenant
 
 T = TypeVar("T")
+
+_log: Final = logging.getLogger("forge_orm.session")
 
 WIDTH = 10
 """Calls of one round trip under way at once; more make httpx's pool slower, not faster."""
@@ -17,6 +21,8 @@ WIDTH = 10
 
 def run(flow: Flow[T], backend: Backend, tenant: Tenant | None = None) -> T:
     """Drive *flow* to its result, blocking on each round trip."""
+    if is_watched():
+        backend = Watch(backend)
     try:
         requests = next(flow)
         while True:
@@ -50,6 +56,8 @@ def _send(request: Request, backend: Backend) -> Outcome:
 
 async def arun(flow: Flow[T], backend: AsyncBackend, tenant: Tenant | None = None) -> T:
     """Drive *flow* to its result, awaiting each round trip."""
+    if is_watched():
+        backend = Watch(backend)
     try:
         requests = next(flow)
         while True:
@@ -98,11 +106,12 @@ def _addressed(request: Request, tenant: Tenant | None) -> Request:
     return request if tenant is None else request._replace(tenant=tenant)
 
 
-def pause(attempt: int) -> float:
-    """Return the seconds to wait after a conflict: up to 5 ms, doubled up to half a second.
+def pause(attempt: int, conflict: Conflict) -> float:
+    """Return the seconds to wait after *conflict*: up to 5 ms, doubled up to half a second.
 
     The wait is left to chance, so that writers who collided do not collide again.
     """
+    _log.info("run: %s in attempt %d; again", type(conflict).__name__, attempt + 1)
     return random.uniform(0, min(0.5, 0.005 * 2**attempt))
 
 

@@ -81,8 +81,8 @@ class Forge:
         for attempt in range(retries):
             try:
                 return self._once(work, atomic, tenant)
-            except Conflict:
-                sleep(pause(attempt))
+            except Conflict as conflict:
+                sleep(pause(attempt, conflict))
         return self._once(work, atomic, tenant)
 
     def _once(self, work: Callable[[Session], T], atomic: Atomic, tenant: Tenant | None) -> T:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import ssl
 from collections.abc import Iterable, Mapping
@@ -22,6 +23,7 @@ URL_VARIABLE: Final = "FORGE_EGRESS_PROXY_URL"
 REMOTE_URL: Final = "https://api.atlassian.com"
 """Where a remote finds the service (remote/accessing-storage)."""
 
+_log: Final = logging.getLogger("forge_orm.http")
 _PREFIX: Final = "/forge/storage/kvs/v1/"
 _TIMEOUT: Final = 30.0
 _CONNECT_TIMEOUT: Final = 5.0
@@ -131,7 +133,10 @@ class HttpBackend:
             with pool.turns:
                 response = _read(pool.transport.handle_request(message))
         except HTTPX_ERRORS as error:
+            _log.debug("%s: %s", request.operation, type(error).__name__)
             raise transport_error(error, str(message.url), self._advice) from error
+        if _log.isEnabledFor(logging.DEBUG):
+            _tell(request, response)
         return from_the_service(response, message.url)
 
     async def asend(self, request: Request, /) -> Response:
@@ -142,7 +147,10 @@ class HttpBackend:
             async with pool.turns:
                 response = await _aread(await pool.transport.handle_async_request(message))
         except HTTPX_ERRORS as error:
+            _log.debug("%s: %s", request.operation, type(error).__name__)
             raise transport_error(error, str(message.url), self._advice) from error
+        if _log.isEnabledFor(logging.DEBUG):
+            _tell(request, response)
         return from_the_service(response, message.url)
 
     def close(self) -> None:
@@ -213,6 +221,15 @@ class _RemoteBackend(HttpBackend):
 
     def __repr__(self) -> str:
         return f"HttpBackend.remote(url={self._base!r})"
+
+
+def _tell(request: Request, response: Response) -> None:
+    """Log an exchange, without its headers and what it carried."""
+    sizes = len(request.body), len(response.body)
+    trace = f", trace {response.trace_id}" if response.trace_id else ""
+    _log.debug(
+        "%s: %d, sent %d bytes, got %d%s", request.operation, response.status, *sizes, trace
+    )
 
 
 def _sidecar(environ: Mapping[str, str] | None) -> str:

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Final, Self, TypeAlias
 
 from ..errors import ConfigurationError, NotSent, TransportError
+from ..observe import note_retry, note_wait
 from ..wire import AsyncBackend, Backend, Request, Response
 
 Outcome: TypeAlias = Response | TransportError
@@ -232,6 +233,8 @@ class _Course:
             random=self._random,
         )
         if wait is not None:
+            note_retry()
+            note_wait(wait)
             self._tell(outcome, wait)
         elif self._attempt > 1 and isinstance(outcome, TransportError):
             outcome.add_note(f"This was attempt {self._attempt}.")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from .. import limits
-from ..local.units import READS, units_of
+from ..units import READS, units_of
 from ..wire import AsyncBackend, Backend, Request, Response, Tenant
 
 _THROTTLED: Final = Response(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from pydantic_core import from_json
 
@@ -18,6 +19,8 @@ from ..planner.plan import Mode
 from ..query import Search
 from ..unit import UnitOfWork
 from .core import Flow, Page, perform_all
+
+_log: Final = logging.getLogger("forge_orm.planner")
 
 E = TypeVar("E", bound=Entity)
 Place: TypeAlias = tuple[Any, str]
@@ -58,6 +61,8 @@ class SearchWalk(Generic[E]):
         # With a limit hardly more rows are read than wanted.
         asked = search if self.left is None else search.limit(self.left)
         self.plan: ReadPlan = make_read_plan(asked)
+        if _log.isEnabledFor(logging.DEBUG):
+            _tell(self.plan)
         self.cls = search.entity
         self.calls = self.rows = self.kept = 0
         self._last: Place | None = None
@@ -239,6 +244,14 @@ class SearchWalk(Generic[E]):
         for stream in self._active():
             stream.passed = position.last
             self._giver = stream.number
+
+
+def _tell(plan: ReadPlan) -> None:
+    """Log how a search runs, without what it looks for."""
+    reads = ", ".join(read.spec.index.name for read in plan.reads) or "nothing"
+    tried = any(read.residual is not None for read in plan.reads)
+    here = ", each row tried here" if tried else ""
+    _log.debug("%s: %s, reading %s%s", plan.search.entity.__name__, plan.mode, reads, here)
 
 
 def _sort_key(place: Place) -> tuple[bool, Any, str]:

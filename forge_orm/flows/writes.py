@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from ..errors import (
     AnswerLost,
@@ -19,6 +21,8 @@ from ..operations import BatchItem, BatchOutcome, batch_get
 from ..operations.batch import read_batch_rows
 from ..unit import Atomic, PlannedCall, UnitOfWork, WriteItem
 from .core import Flow, Outcome, answer, perform
+
+_log: Final = logging.getLogger("forge_orm.session")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,10 @@ def flush(unit: UnitOfWork, atomic: Atomic) -> Flow[FlushReport]:
             raise PartialCommit([item.address for item in saved], failed)
     unit.flushed()
     deleted = sum(item.value is None for item in saved)
-    return FlushReport(len(saved) - deleted, deleted, len(plan.calls))
+    report = FlushReport(len(saved) - deleted, deleted, len(plan.calls))
+    if plan:
+        _log.debug("flushed: %s", report)
+    return report
 
 
 def _send(unit: UnitOfWork, stage: tuple[PlannedCall, ...]) -> Flow[tuple[Outcome, ...]]:

@@ -6,6 +6,7 @@ stale. Values are the JSON bytes that are answered.
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import threading
@@ -21,6 +22,7 @@ from ..errors import ConfigurationError
 from ..schema import EntitySchema, IndexSchema
 from .values import column
 
+_log: Final = logging.getLogger("forge_orm.local")
 _BUSY_SECONDS: Final = 60.0
 _SETUP: Final = """
 PRAGMA journal_mode = WAL;
@@ -142,6 +144,7 @@ class Store:
                 "(number INTEGER PRIMARY KEY, name TEXT UNIQUE)"
             )
         self._tenants: dict[str, int] = {}
+        _log.debug("opened %s", self.path)
 
     def close(self) -> None:
         """Close every connection."""
@@ -149,6 +152,7 @@ class Store:
             self._closed = True
             while self._open:
                 self._open.pop().close()
+        _log.debug("closed %s", self.path)
 
     @property
     def connection(self) -> sqlite3.Connection:
@@ -254,6 +258,8 @@ class Store:
                 _grow(connection, table)
                 if made := _index(connection, table, schema.indexes.values()):
                     _refill(connection, table)
+                    built = ", ".join(index.name for index in made)
+                    _log.debug("%s: built for %s: %s", self.path, schema.name, built)
                     self._delay(connection, table, made)
         self._tables[schema.name] = schema, table
         return table

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from ..errors import ConfigurationError
+
+_log: Final = logging.getLogger("forge_orm.local")
 
 KEY_VARIABLE: Final = "FORGE_ORM_SECRET_KEY"
 
@@ -81,6 +84,7 @@ def _key_file(path: Path, generate: Callable[[], bytes]) -> bytes:
         file.write(generate())
     try:
         os.link(fresh, path)  # fails where another process was first
+        _log.info("made %s: without it, the secrets of this store cannot be read", path)
     except FileExistsError:
         pass
     finally:

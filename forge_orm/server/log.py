@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, TypeAlias, cast
 
-from ..local.units import Units, units
+from ..calls import parsed, trouble, visible
+from ..units import Units, units
 from ..wire import AsyncBackend, Backend, Request, Response, Tenant
 
 LogFormat: TypeAlias = Literal["text", "json"]
 
 _NAMES_SHOWN: Final = 5
-_NAME_CHARACTERS: Final = 60
 _GROUPS: Final = ("set", "delete", "check")
 
 
@@ -49,8 +49,8 @@ class Call:
         moment = f"{self.moment:%H:%M:%S}.{self.moment.microsecond // 1000:03}"
         cost = f"{self.units.read}r {self.units.write}w"
         subject = " ".join(filter(None, (self._entity(), *self._shown())))
-        whose = f"[{_visible(self.installation)}]" if self.installation else ""
-        told = f"{moment} {self.status or '---'} {_visible(self.operation):<13} {cost:>7}"
+        whose = f"[{visible(self.installation)}]" if self.installation else ""
+        told = f"{moment} {self.status or '---'} {visible(self.operation):<13} {cost:>7}"
         took = f"{self.milliseconds:7.2f} ms"
         return "  ".join(filter(None, (told, took, subject, self._trouble(), whose)))
 
@@ -77,11 +77,11 @@ class Call:
     def _entity(self) -> str:
         if self.entity is None:
             return ""
-        index = f"[{_visible(self.index)}]" if self.index else ""
-        return f"{_visible(self.entity)}{index}"
+        index = f"[{visible(self.index)}]" if self.index else ""
+        return f"{visible(self.entity)}{index}"
 
     def _shown(self) -> list[str]:
-        shown = [_visible(key) for key in self.keys[:_NAMES_SHOWN]]
+        shown = [visible(key) for key in self.keys[:_NAMES_SHOWN]]
         more = len(self.keys) - len(shown)
         return [*shown, f"+{more}"] if more > 0 else shown
 
@@ -185,9 +185,9 @@ def describe(
     milliseconds: float,
 ) -> Call:
     """Return *request* and its *outcome* as a line tells them."""
-    body = _parsed(request.body)
+    body = parsed(request.body)
     answered = outcome if isinstance(outcome, Response) else None
-    code, failed = _trouble(request, outcome)
+    code, failed = trouble(request, outcome)
     return Call(
         moment=moment,
         operation=request.operation,
@@ -247,33 +247,3 @@ def _listed(value: Any) -> list[Any]:
 def _text(body: Any, name: str) -> str | None:
     found: Any = cast("Any", body).get(name) if isinstance(body, dict) else None
     return found if isinstance(found, str) else None
-
-
-def _parsed(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _trouble(request: Request, outcome: Response | Exception) -> tuple[str | None, int]:
-    """Return the code of an error, and how many items of a batch failed."""
-    if not isinstance(outcome, Response):
-        return type(outcome).__name__, 0
-    if not outcome.ok:
-        return _text(_parsed(outcome.body), "code"), 0
-    if request.operation.startswith("batch/") and not outcome.body.endswith(
-        b'"failedKeys":[]}'
-    ):
-        answer = _parsed(outcome.body)
-        found: Any = cast("Any", answer).get("failedKeys") if isinstance(answer, dict) else None
-        return None, len(_listed(found))
-    return None, 0
-
-
-def _visible(name: str | None) -> str:
-    """Return a name on one line, without what a terminal obeys, and not too long."""
-    shown = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in name or "")
-    if len(shown) > _NAME_CHARACTERS:
-        return f"{shown[: _NAME_CHARACTERS - 1]}…"
-    return shown

@@ -9,17 +9,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ..calls import Call as Call
+    from ..calls import Calls as Calls
     from .fault_suite import FaultSuite as FaultSuite
     from .peer import SCHEMAS as SCHEMAS
-    from .recorder import Call as Call
-    from .recorder import Calls as Calls
     from .recorder import Recorder as Recorder
     from .suite import BackendSuite as BackendSuite
 
 _HOME = {
     "BackendSuite": ".suite",
-    "Call": ".recorder",
-    "Calls": ".recorder",
+    "Call": "..calls",
+    "Calls": "..calls",
     "FaultSuite": ".fault_suite",
     "Recorder": ".recorder",
     "SCHEMAS": ".peer",

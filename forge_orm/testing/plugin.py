@@ -14,11 +14,11 @@ import pytest
 if TYPE_CHECKING:
     from ..aio import AsyncForge
     from ..backends.retry import Retrying
+    from ..calls import Calls
     from ..faults import Faults, MovableClock
     from ..local import LocalBackend
     from ..server import Served
     from ..session import Forge, Session
-    from .recorder import Calls
 
 # So that a failing assert of the suite shows what was compared.
 pytest.register_assert_rewrite(
@@ -84,7 +84,7 @@ def forge_calls() -> Calls:
     ``forge_calls.assert_count(exactly=2)`` or ``assert_count("entity/query", max=1)`` fails
     with a list of the calls; ``clear()`` forgets those made so far. Each attempt counts.
     """
-    from .recorder import Calls
+    from ..calls import Calls
 
     return Calls()
 

@@ -21,7 +21,7 @@ from forge_orm import (
     index,
 )
 from forge_orm.faults import Capacity, MovableClock, Stale
-from forge_orm.local.units import units_of
+from forge_orm.units import units_of
 
 registry = Registry("limits")
 

@@ -12,9 +12,9 @@ import pytest
 from forge_orm import LocalBackend, Tenant
 from forge_orm.errors import NotSent
 from forge_orm.faults import Faults
-from forge_orm.local.units import Units, units, units_of
 from forge_orm.server import ForgeApp
 from forge_orm.server.log import Logged, RequestLog
+from forge_orm.units import Units, units, units_of
 from forge_orm.wire import OPERATIONS, Request, Response
 from tests.local.world import BOOK
 

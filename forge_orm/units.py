@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from .. import limits
-from ..wire import Request, Response
+from . import limits
+from .wire import Request, Response
 
 READS: Final = frozenset(
     {"get", "query", "secret/get", "entity/get", "entity/query", "batch/get"}
