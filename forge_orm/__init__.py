@@ -8,6 +8,7 @@ from . import errors
 from .errors import (
     AnswerLost,
     BudgetExceeded,
+    CommitOutcome,
     ConditionFailed,
     ConfigurationError,
     Conflict,
@@ -62,6 +63,7 @@ __all__ = [
     "BudgetExceeded",
     "Call",
     "Calls",
+    "CommitOutcome",
     "ConditionFailed",
     "ConfigurationError",
     "Conflict",

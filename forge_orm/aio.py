@@ -11,9 +11,9 @@ from pydantic import SecretStr
 
 from .backends.retry import Retrying, RetryPolicy
 from .drivers import AsyncChannel, asleep, pause
-from .errors import Conflict, SessionError
+from .errors import CommitOutcome, Conflict, SessionError
 from .expressions import Condition
-from .flows import FlushReport, Page, Question, bulk, reads, search, writes
+from .flows import FlushReport, Page, Question, bulk, doubts, reads, search, writes
 from .flows.keyvalue import KeySpace
 from .kvs import AsyncKvs
 from .model import Entity
@@ -278,13 +278,31 @@ class AsyncSession:
 
         Raises `PartialCommit` where some writes were not confirmed: those stay pending.
         Raises `ConditionFailed` where a condition did not hold, `InvalidValue` for a value
-        the service cannot store (nothing is sent then).
+        the service cannot store (nothing is sent then). The `outcome` of an error tells what
+        was saved, what failed and what is unknown; see `retry` and `resolve`. Writes that
+        are unknown and must not happen twice are looked up before anything is sent.
         """
         return await self._open.run(writes.flush(self._unit, self._atomic))
 
     async def commit(self) -> FlushReport:
         """Send everything pending; as `flush`."""
         return await self.flush()
+
+    async def retry(self) -> FlushReport:
+        """Send again what the last flush did not get done, and nothing else.
+
+        What is unknown is looked up first, as by `resolve`, and sent only if it was not
+        saved. Raises as `flush` does, and `PartialCommit` where something stays unknown.
+        """
+        return await self._open.run(writes.retry(self._unit, self._atomic))
+
+    async def resolve(self) -> CommitOutcome:
+        """Find out by reading what became of writes whose answer was lost (``/batch/get``).
+
+        What was saved is pending no longer; what was not, still is. A write stays unknown
+        where reading cannot tell: somebody else wrote since, or it cannot be read.
+        """
+        return await self._open.run(doubts.resolve(self._unit))
 
     def rollback(self) -> None:
         """Forget everything pending and everything read; nothing is sent."""

@@ -40,7 +40,7 @@ the instance, so a code this version does not know is still an ordinary `Service
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
@@ -52,6 +52,12 @@ class ForgeError(Exception):
 
     retryable: ClassVar[bool] = False
     """Whether the same call, made again later, may succeed."""
+
+    doubtful: ClassVar[bool] = False
+    """Whether the call may have taken effect although this was raised."""
+
+    outcome: CommitOutcome | None = None
+    """What became of each write, where a session raised it while writing; else None."""
 
 
 class DeclarationError(ForgeError, TypeError):
@@ -123,6 +129,7 @@ class AnswerLost(TransportError):
     """The request may have reached the service; whether it took effect is unknown."""
 
     retryable = True
+    doubtful = True
 
 
 _by_code: dict[str, type[ServiceError]] = {}
@@ -316,6 +323,7 @@ class ServiceFault(ServiceError):
 
     codes = ("INTERNAL_SERVER_ERROR",)
     retryable = True
+    doubtful = True
 
 
 UNKNOWN_CODE = "UNKNOWN_ERROR"
@@ -398,7 +406,7 @@ class ItemFailure:
     @property
     def unknown(self) -> bool:
         """Whether the write may have been saved although no answer came."""
-        return isinstance(self.error, AnswerLost | ServiceFault)
+        return self.error.doubtful
 
     def __str__(self) -> str:
         """Name the item and the reason on one line."""
@@ -407,29 +415,55 @@ class ItemFailure:
         return f"{name}: {self.code}: {self.message}{doubt}"
 
 
+@dataclass(frozen=True, slots=True)
+class CommitOutcome:
+    """What became of each write: saved, failed, or unknown because its answer was lost.
+
+    *saved* are the (entity, key) pairs that were written or deleted. *failed* were surely
+    not. *unknown* may have been: `Session.resolve` finds out. Both stay pending.
+    """
+
+    saved: tuple[tuple[str | None, str], ...] = ()
+    failed: tuple[ItemFailure, ...] = ()
+    unknown: tuple[ItemFailure, ...] = ()
+
+    @classmethod
+    def of(
+        cls, saved: Iterable[tuple[str | None, str]], unsaved: Iterable[ItemFailure]
+    ) -> CommitOutcome:
+        """Tell what failed from what is unknown."""
+        listed = tuple(unsaved)
+        return cls(
+            tuple(saved),
+            tuple(each for each in listed if not each.unknown),
+            tuple(each for each in listed if each.unknown),
+        )
+
+
 class PartialCommit(ForgeError):
     """Some writes were not confirmed; they stay pending in the session.
 
     Attributes:
         saved: the (entity, key) pairs that were written or deleted.
-        failed: an `ItemFailure` for each of the others.
+        failed: an `ItemFailure` for each write that was not carried out.
+        unknown: an `ItemFailure` for each whose answer was lost: it may have been.
     """
 
     def __init__(
-        self, saved: Sequence[tuple[str | None, str]], failed: Sequence[ItemFailure]
+        self, saved: Sequence[tuple[str | None, str]], unsaved: Sequence[ItemFailure]
     ) -> None:
         """List what was not confirmed, one line each."""
-        lines = "".join(f"\n  {failure}" for failure in failed)
-        total = len(saved) + len(failed)
+        lines = "".join(f"\n  {failure}" for failure in unsaved)
+        total = len(saved) + len(unsaved)
         super().__init__(
-            f"{len(failed)} of {total} writes were not confirmed and stay pending:{lines}"
+            f"{len(unsaved)} of {total} writes were not confirmed and stay pending:{lines}"
         )
-        self.saved = tuple(saved)
-        self.failed = tuple(failed)
+        self.outcome = outcome = CommitOutcome.of(saved, unsaved)
+        self.saved, self.failed, self.unknown = outcome.saved, outcome.failed, outcome.unknown
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by what it was made of."""
-        return type(self), (self.saved, self.failed)
+        return type(self), (self.saved, (*self.failed, *self.unknown))
 
 
 class PartialRead(ForgeError):

@@ -33,7 +33,7 @@ _PROMISED = """
     Query RangeQuery Search Explanation CursorError ScanRefused SortTooLarge
     VersionConflict BudgetExceeded
     MetadataField Page KvsPage Stored
-    FlushReport WritePlan ItemFailure Call Calls capture
+    FlushReport WritePlan ItemFailure CommitOutcome Call Calls capture
     AnswerLost ConditionFailed ConfigurationError Conflict CorruptValue DeclarationError
     ForgeError InvalidValue KeyConflict KeyNotFound NotSent PartialCommit PartialRead QueryError
     RateLimited ServiceError SessionError TransportError

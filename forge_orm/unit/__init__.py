@@ -1,5 +1,10 @@
 """The unit of work: identity map, change tracking, and the plan of what to write."""
 
+from .doubts import Doubt as Doubt
+from .doubts import Name as Name
+from .doubts import Stored as Stored
+from .doubts import Verdict as Verdict
+from .doubts import judge_all as judge_all
 from .plan import Atomic as Atomic
 from .plan import PlannedCall as PlannedCall
 from .plan import WriteItem as WriteItem

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
 
 from .. import limits
 from ..errors import ForgeError, ItemFailure, SessionError
-from ..expressions import Condition, KeyCondition
+from ..expressions import Condition, KeyCondition, Operator
 from ..model.entity import Entity
 from ..operations import (
     BatchItem,
@@ -33,6 +33,10 @@ T = TypeVar("T")
 
 Atomic: TypeAlias = Literal["auto", "always", "never"]
 """When writes go in a transaction: where a condition needs one, always, or never."""
+
+
+_GUARDS: Final = (Operator.EQUAL_TO, Operator.NOT_EXISTS)
+"""What a save is guarded with that must find the version that was read, or none."""
 
 
 class WriteItem(NamedTuple):
@@ -77,7 +81,10 @@ class WriteItem(NamedTuple):
     def _guard(self) -> KeyCondition[Any] | None:
         name = self.version_name
         found = (each for each in self.conditions if isinstance(each, KeyCondition))
-        return next((each for each in found if each.attribute == name), None)
+        return next(
+            (each for each in found if each.attribute == name and each.operator in _GUARDS),
+            None,
+        )
 
     def under(self, conditions: tuple[Condition[Any], ...]) -> WriteItem:
         """Return the same write, under further *conditions*."""
@@ -131,9 +138,12 @@ class WritePlan:
     """What a commit sends: stages one after the other, the calls of a stage together.
 
     Transactions come first, so that a condition that does not hold stops everything else.
+    *unknown* are writes whose answer was lost, and that may not be sent twice: what became
+    of them is read before anything else is sent.
     """
 
     stages: tuple[tuple[PlannedCall, ...], ...] = ()
+    unknown: tuple[WriteItem, ...] = ()
 
     @property
     def calls(self) -> tuple[PlannedCall, ...]:
@@ -154,7 +164,8 @@ class WritePlan:
         if not self.stages:
             return "nothing to send"
         head = f"{_counted(len(self.items), 'write')} in {_counted(len(self.calls), 'call')}"
-        return "\n".join([head, *map(str, self.calls)])
+        first = [f"unknown, to be read first: {item}" for item in self.unknown]
+        return "\n".join([head, *first, *map(str, self.calls)])
 
     __repr__ = __str__
 

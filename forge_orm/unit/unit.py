@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from pydantic import ValidationError
 from pydantic_core import from_json
@@ -19,11 +19,11 @@ from ..operations import Check
 from ..operations.core import NONSENSE, nonsense
 from ..query import check_conditions
 from .changes import change_of, mutated, unknown
+from .doubts import Name, Stored, Unsettled, Verdict
 from .identity import IdentityMap
-from .plan import Atomic, WriteItem, WritePlan, make_plan
+from .plan import Atomic, PlannedCall, WriteItem, WritePlan, make_plan
 
 E = TypeVar("E", bound=Entity)
-Name: TypeAlias = tuple[type[Any], str]
 
 # Readers make entities of a stand-in class (see model/storage.py); this is the cheapest way
 # to their own.
@@ -44,6 +44,11 @@ class _Pending:
     unknown: Mapping[str, Any] = field(default_factory=dict[str, Any])
     create: bool = False
 
+    def repeats(self, sent: _Pending | None) -> bool:
+        """Whether this is the creation that was *sent*, asked for once more."""
+        both = sent is not None and sent.create and self.create
+        return both and sent is not None and self.entity is sent.entity
+
 
 class UnitOfWork:
     """Identity map, change tracking and pending writes of one session."""
@@ -51,10 +56,12 @@ class UnitOfWork:
     def __init__(self) -> None:
         """Start with nothing read and nothing to write."""
         self.identity = IdentityMap()
+        self.unsettled = Unsettled()
         self._touched: dict[int, Entity] = {}
         self._pending: dict[Name, _Pending] = {}
         self._sent: dict[Name, _Pending | None] = {}
         self._required: dict[Name, tuple[Entity, tuple[Condition[Any], ...]]] = {}
+        self._sent_required = dict(self._required)
 
     # --- reading ------------------------------------------------------------------------
 
@@ -202,7 +209,8 @@ class UnitOfWork:
         _refuse_other(entity, 'delete() takes entities; by key it is delete_keys(Task, "…")')
         name = _name(entity)
         pending = self._pending.get(name)
-        if pending is not None and pending.create and not pending.deleting:
+        fresh = pending is not None and pending.create and not pending.deleting
+        if fresh and not self.unsettled.is_doubted(name):
             self.forget(entity)
             return
         self._pending[name] = _Pending(entity, True, _given(type(entity), condition))
@@ -225,6 +233,7 @@ class UnitOfWork:
         """Stop watching *entity*; what was pending for it is dropped."""
         name = _name(entity)
         self.identity.remove(*name)
+        self.unsettled.settled(name)
         self._pending.pop(name, None)
         self._required.pop(name, None)
         self._touched.pop(id(entity), None)
@@ -236,13 +245,18 @@ class UnitOfWork:
     def clear(self) -> None:
         """Forget everything: what was read, what changed, what was pending."""
         self.identity.clear()
+        self.unsettled.clear()
         self._pending.clear()
         self._required.clear()
         self._touched = {}  # entities read so far go on reporting to the old one
 
-    def plan(self, atomic: Atomic) -> WritePlan:
-        """Return what a flush would send; raises `InvalidValue`, `SessionError`."""
-        items = {item.name: self._versioned(item) for item in self._items()}
+    def plan(self, atomic: Atomic, only: Container[Name] | None = None) -> WritePlan:
+        """Return what a flush would send, of *only* these names if they are given.
+
+        Raises `InvalidValue`, `SessionError`.
+        """
+        wanted = (item for item in self._items() if only is None or item.name in only)
+        items = {item.name: self._versioned(item) for item in wanted}
         checks: list[Check] = []
         for (cls, key), (_, conditions) in self._required.items():
             if (item := items.get((cls, key))) is not None:
@@ -250,10 +264,15 @@ class UnitOfWork:
             else:
                 checks.append(Check(key, cls.__forge__.name, conditions))
         together = bool(self._required)
-        return make_plan(tuple(items.values()), tuple(checks), atomic, together=together)
+        plan = make_plan(tuple(items.values()), tuple(checks), atomic, together=together)
+        blocking = self.unsettled.blocking
+        return (
+            replace(plan, unknown=tuple(doubt.item for doubt in blocking)) if blocking else plan
+        )
 
     def sending(self, items: Iterable[WriteItem]) -> None:
         """Note that *items* are on their way: from here on, an assignment is a new change."""
+        self._sent_required = dict(self._required)
         for item in items:
             entity = item.entity
             self._sent[item.name] = self._pending.get(item.name)
@@ -263,16 +282,44 @@ class UnitOfWork:
                 set_origin(entity, Origin(b"", self._touched, values={}))
             self._touched.pop(id(entity), None)
 
-    def unconfirmed(self, items: Iterable[WriteItem]) -> None:
-        """Record that *items* were not confirmed: they are still to be written."""
+    def unconfirmed(
+        self, call: PlannedCall, items: Iterable[WriteItem], *, unknown: bool
+    ) -> None:
+        """Record that *items* of *call* were not confirmed: they are still to be written.
+
+        *unknown* says that they may have been carried out.
+        """
         for item in items:
             if item.entity is not None and item.name not in self._pending:
                 self._touched[id(item.entity)] = item.entity
+            if unknown:
+                self.unsettled.lost(call, item, self._before(item))
+            else:
+                self.unsettled.refused(item.name)
+
+    def _before(self, item: WriteItem) -> Stored:
+        """Return what was stored when *item* was sent, as far as it was read."""
+        origin = None if item.entity is None else origin_of(item.entity)
+        if origin is None or origin.tracker is not self._touched:
+            return None
+        return origin.value(item.name[1]) if origin.knows(item.name[1]) else None
+
+    def judged(self, verdicts: Mapping[Name, Verdict]) -> None:
+        """Bring the state in line with what reading told about lost answers."""
+        for doubt in self.unsettled.doubts:
+            verdict = verdicts.get(doubt.item.name, Verdict.UNKNOWN)
+            if verdict is Verdict.SAVED:
+                self.written(doubt.item)
+                self._met()
+            elif verdict is Verdict.FAILED:
+                self.unsettled.refused(doubt.item.name)
 
     def written(self, item: WriteItem) -> None:
         """Record that the service confirmed *item*."""
         cls, key = item.name
-        if self._pending.get(item.name) is self._sent.pop(item.name, None):
+        self.unsettled.settled(item.name)
+        pending, sent = self._pending.get(item.name), self._sent.pop(item.name, None)
+        if pending is sent or (pending is not None and pending.repeats(sent)):
             self._pending.pop(item.name, None)  # else something new was asked meanwhile
         entity = item.entity
         if item.stored is None:
@@ -292,6 +339,12 @@ class UnitOfWork:
             metadata = {key: replace(origin.metadata[key], updated_at=None)}  # it is older
         values = {key: item.stored}
         set_origin(entity, Origin(b"", self._touched, values=values, metadata=metadata))
+
+    def _met(self) -> None:
+        """Forget the requirements that went with what was sent."""
+        for name, required in self._sent_required.items():
+            if self._required.get(name) is required:
+                del self._required[name]
 
     def flushed(self) -> None:
         """Record that a whole flush succeeded: its requirements are met."""

@@ -83,6 +83,25 @@ def done(request: Request, **failed: tuple[str, str]) -> Response:
     return says({"successfulKeys": done, "failedKeys": undone})
 
 
+def absent(request: Request) -> Response:
+    """Answer a batch get: nothing is stored."""
+    return rows()(request)
+
+
+def rows(*stored: Mapping[str, Any]) -> Callable[[Request], Response]:
+    """Return an answer to a batch get: the rows in *stored* are there, the others not."""
+
+    def answer(request: Request) -> Response:
+        there = {row["key"]: row["value"] for row in stored}
+        error = {"code": "KEY_NOT_FOUND", "message": "words"}
+        asked = {item["key"]: item for item in items(request)}
+        found = [asked[key] | {"value": there[key]} for key in asked if key in there]
+        missing = [asked[key] | {"error": error} for key in asked if key not in there]
+        return says({"successfulKeys": found, "failedKeys": missing})
+
+    return answer
+
+
 # --- What the library says ------------------------------------------------------------------
 
 

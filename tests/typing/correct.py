@@ -15,6 +15,7 @@ from forge_orm import (
     AsyncSecrets,
     AsyncSession,
     Attr,
+    CommitOutcome,
     Entity,
     FlushReport,
     Forge,
@@ -166,6 +167,10 @@ def blocking(forge: Forge, query: Query[Task], now: datetime) -> Iterator[Task]:
             assert_type(session.commit().saved, int)
         except PartialCommit as error:
             assert_type(error.failed, tuple[ItemFailure, ...])
+            assert_type(error.unknown, tuple[ItemFailure, ...])
+            assert_type(error.outcome, CommitOutcome | None)
+            assert_type(session.resolve(), CommitOutcome)
+            assert_type(session.retry(), FlushReport)
         session.rollback()
 
 
@@ -188,6 +193,8 @@ async def awaiting(forge: AsyncForge, query: Query[Task], now: datetime) -> None
         await session.refresh(task)
         assert_type(await session.flush(), FlushReport)
         assert_type(await session.commit(), FlushReport)
+        assert_type(await session.resolve(), CommitOutcome)
+        assert_type(await session.retry(), FlushReport)
         assert_type(session.kvs.typed("n:", int), AsyncKvs[int])
         assert_type(await session.kvs.typed("n:", int).get("k"), int | None)
         assert_type(await session.kvs.typed("n:", int).all(), dict[str, int])

@@ -1,0 +1,88 @@
+# pyright: reportUnusedCallResult=true
+"""What became of each call's items: the answer read, and a conflict explained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ..errors import AnswerLost, Conflict, ForgeError, ItemFailure
+from ..operations import BatchOutcome
+from ..unit import Doubt, Name, PlannedCall, Stored, UnitOfWork, Verdict, WriteItem, judge_all
+from .core import Flow, Outcome, answer
+from .doubts import read_rows, stale
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of one call's items; *error* is set where the call failed as a whole."""
+
+    saved: Sequence[WriteItem]
+    unsaved: Sequence[WriteItem] = ()
+    failures: Sequence[ItemFailure] = ()
+    error: ForgeError | None = None
+
+
+def settled(unit: UnitOfWork, call: PlannedCall, outcome: Outcome) -> Flow[Settled]:
+    """Read the answer to *call*; after a conflict, read once what is stored, to explain it."""
+    found = _read(call, outcome)
+    if isinstance(found.error, Conflict):
+        found = yield from _explained(unit, call, found, found.error)
+    return found
+
+
+def _read(call: PlannedCall, outcome: Outcome) -> Settled:
+    try:
+        result = call.operation.read(answer(outcome))
+    except ForgeError as error:
+        error.add_note(f"in {call}")
+        return Settled((), call.items, call.failures_for(error), error)
+    if not isinstance(result, BatchOutcome):
+        return Settled(call.items)
+    return _divided(call, result)
+
+
+def _divided(call: PlannedCall, outcome: BatchOutcome) -> Settled:
+    """Tell the items of a batch apart: saved is only what the answer says is done."""
+    of_key = {item.name[1]: item.address for item in call.items}
+
+    def address(entity: str | None, key: str) -> tuple[str | None, str]:
+        # The entity's name is optional in an answer, and a batch is of distinct keys mostly.
+        return of_key.get(key, (entity, key)) if entity is None else (entity, key)
+
+    done = {address(*name) for name in outcome.done}
+    errors = {address(it.entity, it.key): it.error for it in outcome.failed}
+    saved = [item for item in call.items if item.address in done - errors.keys()]
+    unsaved = [item for item in call.items if item not in saved]
+    silent = AnswerLost(f"{call.path}: the answer does not say what became of it")
+    failures = [
+        ItemFailure(*item.address, errors.get(item.address, silent)) for item in unsaved
+    ]
+    return Settled(saved, unsaved, failures)
+
+
+def _explained(
+    unit: UnitOfWork, call: PlannedCall, found: Settled, error: Conflict
+) -> Flow[Settled]:
+    """Find out which items are stale, and whether the conflict is with the session itself."""
+    echoes = [echo for item in call.items if (echo := unit.unsettled.echo(item.name))]
+    names = [item.name for item in call.items if item.versioned]
+    names += [echo.item.name for echo in echoes if echo.item.name not in names]
+    rows = yield from read_rows(names)
+    if _is_echo(call, echoes, rows):
+        return Settled(call.items)
+    conflicts = {item.address: stale(item, rows) for item in call.items}
+    failures = [
+        ItemFailure(*item.address, conflicts[item.address] or error) for item in call.items
+    ]
+    first = next((each for each in conflicts.values() if each is not None), error)
+    return replace(found, failures=failures, error=first)
+
+
+def _is_echo(call: PlannedCall, echoes: Sequence[Doubt], rows: dict[Name, Stored]) -> bool:
+    """Whether an earlier attempt at these very writes arrived after all."""
+    if [(echo.item.name, echo.item.stored) for echo in echoes] != [
+        (item.name, item.stored) for item in call.items
+    ]:
+        return False
+    return all(verdict is Verdict.SAVED for verdict in judge_all(echoes, rows).values())

@@ -1,0 +1,153 @@
+"""Writes whose answer was lost, and what reading says became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import Enum
+from typing import Any, NamedTuple, TypeAlias
+
+from .plan import PlannedCall, WriteItem
+
+Name: TypeAlias = tuple[type[Any], str]
+Stored: TypeAlias = Mapping[str, Any] | None
+"""The stored form of an entity, None where there is none."""
+
+
+class Verdict(Enum):
+    """What became of a write."""
+
+    SAVED = "saved"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+class Doubt(NamedTuple):
+    """A write that may have been carried out, as part of *call*.
+
+    *before* is what was stored then, None where nothing was or it is not known.
+    """
+
+    item: WriteItem
+    before: Stored
+    call: PlannedCall
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether it may be sent again without finding out: the effect would be the same."""
+        return self.call.operation.request.repeatable
+
+
+def judge(doubt: Doubt, now: Stored) -> Verdict:
+    """Compare what is stored *now* with what was to be written and what was there before.
+
+    Where somebody else wrote since, a version still tells; without one it stays unknown.
+    """
+    item = doubt.item
+    if item.versioned or (item.create and item.version_name is not None):
+        return _by_version(item, now)
+    if now == item.stored:
+        return Verdict.SAVED
+    if doubt.before is not None:
+        return Verdict.FAILED if now == doubt.before else Verdict.UNKNOWN
+    if now is None or item.stored is None:  # a set that left nothing, a deletion that did
+        return Verdict.FAILED
+    return Verdict.UNKNOWN
+
+
+def _by_version(item: WriteItem, now: Stored) -> Verdict:
+    """Judge by the version: one number is written once only, by whoever was first."""
+    deleting = item.stored is None
+    if now is None:
+        absent = Verdict.FAILED if item.create else Verdict.UNKNOWN
+        return Verdict.SAVED if deleting else absent
+    actual = now.get(item.version_name or "")
+    if not item.create and actual == item.expected:
+        return Verdict.FAILED  # nobody has saved it since it was read
+    if item.stored is None or actual != item.stored[item.version_name or ""]:
+        return Verdict.UNKNOWN
+    return Verdict.SAVED if now == item.stored else Verdict.FAILED
+
+
+def judge_all(doubts: Iterable[Doubt], rows: Mapping[Name, Stored]) -> dict[Name, Verdict]:
+    """Judge every doubt whose row was read; those of a transaction share one verdict."""
+    verdicts: dict[Name, Verdict] = {}
+    groups: dict[int, list[Doubt]] = {}
+    for doubt in doubts:
+        if doubt.item.name not in rows:
+            verdicts[doubt.item.name] = Verdict.UNKNOWN
+        elif doubt.call.path == "transaction":
+            groups.setdefault(id(doubt.call), []).append(doubt)
+        else:
+            verdicts[doubt.item.name] = judge(doubt, rows[doubt.item.name])
+    for group in groups.values():
+        shared = _shared(group, rows)
+        verdicts.update((doubt.item.name, shared) for doubt in group)
+    return verdicts
+
+
+def _shared(group: list[Doubt], rows: Mapping[Name, Stored]) -> Verdict:
+    """Return what the writes of one transaction tell together, if they do not contradict."""
+    told = {judge(doubt, rows[doubt.item.name]) for doubt in group if not _mute(doubt, rows)}
+    told.discard(Verdict.UNKNOWN)
+    if not told and all(_mute(doubt, rows) for doubt in group):
+        return Verdict.SAVED  # everything it was to delete is gone
+    return told.pop() if len(told) == 1 else Verdict.UNKNOWN
+
+
+def _mute(doubt: Doubt, rows: Mapping[Name, Stored]) -> bool:
+    """Whether absence tells nothing: the key may not have been there before either."""
+    return doubt.item.stored is None and doubt.before is None and not rows[doubt.item.name]
+
+
+class Unsettled:
+    """What the last flushes of a session did not get done: failed writes, and doubts."""
+
+    def __init__(self) -> None:
+        """Begin with nothing left over."""
+        self.failed: set[Name] = set()
+        self._doubts: dict[Name, Doubt] = {}
+        self._echoes: dict[Name, Doubt] = {}
+
+    @property
+    def doubts(self) -> tuple[Doubt, ...]:
+        """Every write whose answer was lost."""
+        return tuple(self._doubts.values())
+
+    @property
+    def blocking(self) -> tuple[Doubt, ...]:
+        """The doubts to be settled before anything is written again."""
+        return tuple(doubt for doubt in self._doubts.values() if not doubt.repeatable)
+
+    def is_doubted(self, name: Name) -> bool:
+        """Whether a write of *name* may have been carried out."""
+        return name in self._doubts
+
+    def lost(self, call: PlannedCall, item: WriteItem, before: Stored) -> None:
+        """Note that the answer about *item* of *call* was lost."""
+        self._doubts[item.name] = Doubt(item, before, call)
+        self.failed.discard(item.name)
+
+    def refused(self, name: Name) -> None:
+        """Note that the write of *name* was not carried out.
+
+        One that was in doubt may still be on its way, so it is remembered: see `echo`.
+        """
+        self.failed.add(name)
+        if (doubt := self._doubts.pop(name, None)) is not None:
+            self._echoes[name] = doubt
+
+    def echo(self, name: Name) -> Doubt | None:
+        """Return an earlier write of *name* that may have arrived late."""
+        return self._echoes.get(name)
+
+    def settled(self, name: Name) -> None:
+        """Forget *name*: it is written, or no longer wanted."""
+        self.failed.discard(name)
+        self._doubts.pop(name, None)
+        self._echoes.pop(name, None)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.failed.clear()
+        self._doubts.clear()
+        self._echoes.clear()
