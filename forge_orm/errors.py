@@ -118,18 +118,20 @@ class SessionError(ForgeError, RuntimeError):
 class TransportError(ForgeError):
     """No answer came back."""
 
+    doubtful = True
+
 
 class NotSent(TransportError):
     """The request did not reach the service; sending it again is safe."""
 
     retryable = True
+    doubtful = False
 
 
 class AnswerLost(TransportError):
     """The request may have reached the service; whether it took effect is unknown."""
 
     retryable = True
-    doubtful = True
 
 
 _by_code: dict[str, type[ServiceError]] = {}

@@ -8,29 +8,32 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, Self, TypeAlias
+from typing import Final, Self
 
-from ..errors import ConfigurationError, NotSent, TransportError
+from ..errors import AnswerLost, ConfigurationError, NotSent, TransportError
 from ..observe import note_retry, note_wait
 from ..wire import AsyncBackend, Backend, Request, Response
-
-Outcome: TypeAlias = Response | TransportError
-"""How an attempt ended."""
+from .items import Outcome, Parts
 
 _log: Final = logging.getLogger("forge_orm.retry")
 _TOO_MANY_REQUESTS: Final = 429
+_REFUSED: Final = (401, 403, _TOO_MANY_REQUESTS)
+"""Statuses that say: this attempt did nothing. They say nothing of an earlier one."""
 
 
 def may_repeat(outcome: Outcome, request: Request) -> bool:
     """Whether sending *request* again can help and cannot do its work twice.
 
     Nothing was done where it was not sent or was refused with 429. Where an answer was lost
-    or the service failed, only a repeatable request goes again.
+    or the service failed, only a repeatable request goes again. Of a batch, those items go
+    again that failed for such a reason.
     """
     if isinstance(outcome, TransportError):
         return isinstance(outcome, NotSent) or request.repeatable
     if outcome.status == _TOO_MANY_REQUESTS:
         return True
+    if outcome.ok:
+        return bool(Parts(request).busy(outcome))
     return outcome.status >= 500 and request.repeatable
 
 
@@ -100,8 +103,11 @@ class RetryPolicy:
 class Retrying:
     """A backend that sends again through another, of either colour.
 
-    The last answer is given back, or the last error raised. Each wait is one line of the
-    logger ``forge_orm.retry``.
+    The last answer is given back, or the last error raised. Of a batch only the items that
+    were throttled, or that the service failed for, are sent again, and one answer is put
+    together in the end. Where a write may have been carried out by an attempt whose answer
+    was lost, a later attempt that was refused raises `AnswerLost`: the write is unknown. Each
+    wait is one line of the logger ``forge_orm.retry``.
     """
 
     def __init__(
@@ -128,20 +134,20 @@ class Retrying:
         """Answer one request, blocking, after as many attempts as the policy allows."""
         course = _Course(self._policy, request, self._random, self._clock)
         while True:
-            outcome = self._attempt(request)
+            outcome = self._attempt(course.request)
             wait = course.wait_after(outcome)
             if wait is None:
-                return _given_back(outcome)
+                return course.result(outcome)
             self._sleep(wait)
 
     async def asend(self, request: Request, /) -> Response:
         """Answer one request, awaiting, after as many attempts as the policy allows."""
         course = _Course(self._policy, request, self._random, self._clock)
         while True:
-            outcome = await self._aattempt(request)
+            outcome = await self._aattempt(course.request)
             wait = course.wait_after(outcome)
             if wait is None:
-                return _given_back(outcome)
+                return course.result(outcome)
             await self._asleep(wait)
 
     def close(self) -> None:
@@ -214,21 +220,28 @@ class _Course:
         clock: Callable[[], float],
     ) -> None:
         self._policy = policy
-        self._request = request
+        self._parts = Parts(request)
         self._random = random
         self._clock = clock
         self._begun = clock()
         self._attempt = 0
+        self._doubted = False
+
+    @property
+    def request(self) -> Request:
+        """What is to be sent now."""
+        return self._parts.request
 
     def wait_after(self, outcome: Outcome) -> float | None:
         """Count an attempt; return the seconds to wait for the next, or None to stop."""
         self._attempt += 1
-        if isinstance(outcome, Response) and outcome.ok:
+        answered = isinstance(outcome, Response) and outcome.ok
+        if answered and not self.request.operation.startswith("batch/"):
             return None
         wait = self._policy.delay(
             self._attempt,
             outcome,
-            self._request,
+            self.request,
             elapsed=self._clock() - self._begun,
             random=self._random,
         )
@@ -236,31 +249,55 @@ class _Course:
             note_retry()
             note_wait(wait)
             self._tell(outcome, wait)
+            self._note(outcome)
         elif self._attempt > 1 and isinstance(outcome, TransportError):
             outcome.add_note(f"This was attempt {self._attempt}.")
         return wait
 
+    def result(self, outcome: Outcome) -> Response:
+        """Return the answer to the whole request, or raise why there is none."""
+        if self._parts.begun:
+            return self._parts.whole(outcome)
+        if self._doubted and _refuses(outcome):
+            raise AnswerLost(
+                f"{self.request.operation}: an earlier attempt may have been carried out, and "
+                f"attempt {self._attempt} ended with {_reason(outcome)}"
+            ) from (outcome if isinstance(outcome, TransportError) else None)
+        if isinstance(outcome, TransportError):
+            raise outcome
+        return self._parts.whole(outcome) if outcome.ok and self._doubted else outcome
+
+    def _note(self, outcome: Outcome) -> None:
+        """Note what an attempt may have done; a read does nothing."""
+        if isinstance(outcome, Response) and outcome.ok:
+            self._parts.narrow(outcome)
+        elif not _refuses(outcome) and not self.request.operation.endswith(("get", "query")):
+            self._doubted = True
+            self._parts.doubt()
+
     def _tell(self, outcome: Outcome, wait: float) -> None:
-        # A status or a class says enough; a body or a message may hold what is private.
-        reason = (
-            f"status {outcome.status}"
-            if isinstance(outcome, Response)
-            else type(outcome).__name__
-        )
         _log.warning(
             "%s: attempt %d of %d ended with %s; again in %.2f s",
-            self._request.operation,
+            self.request.operation,
             self._attempt,
             self._policy.attempts,
-            reason,
+            _reason(outcome),
             wait,
         )
 
 
-def _given_back(outcome: Outcome) -> Response:
-    if isinstance(outcome, TransportError):
-        raise outcome
-    return outcome
+def _refuses(outcome: Outcome) -> bool:
+    """Whether an attempt surely did nothing."""
+    if isinstance(outcome, Response):
+        return outcome.status in _REFUSED
+    return isinstance(outcome, NotSent)
+
+
+def _reason(outcome: Outcome) -> str:
+    # A status or a class says enough; a body or a message may hold what is private.
+    if isinstance(outcome, Response):
+        return "items that failed" if outcome.ok else f"status {outcome.status}"
+    return type(outcome).__name__
 
 
 async def _asleep(seconds: float) -> None:

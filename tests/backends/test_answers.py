@@ -110,7 +110,7 @@ def test_writes_answered_by_a_page_stay_pending(colour: str) -> None:
         router.post(path__startswith="/").respond(200, content=HTML)
         play(colour, backend(), lambda forge: forge.kvs.set_many({"a": 1}), retry=None)
 
-    (failure,) = caught.value.failed
+    (failure,) = caught.value.unknown
     assert failure.unknown
     assert failure.retryable
 
