@@ -35,10 +35,10 @@ class AwareDateTime(sa.types.TypeDecorator[datetime]):
     impl = sa.DateTime
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: object) -> datetime | None:
+    def process_bind_param(self, value: datetime | None, dialect: object) -> datetime | None:  # noqa: ARG002
         return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
 
-    def process_result_value(self, value: datetime | None, dialect: object) -> datetime | None:
+    def process_result_value(self, value: datetime | None, dialect: object) -> datetime | None:  # noqa: ARG002
         return None if value is None else value.replace(tzinfo=UTC)
 
 
@@ -48,10 +48,10 @@ class AddressJson(sa.types.TypeDecorator[Address]):
     impl = JSON
     cache_ok = True
 
-    def process_bind_param(self, value: Address | None, dialect: object) -> Any:
+    def process_bind_param(self, value: Address | None, dialect: object) -> Any:  # noqa: ARG002
         return None if value is None else value.model_dump()
 
-    def process_result_value(self, value: Any, dialect: object) -> Address | None:
+    def process_result_value(self, value: Any, dialect: object) -> Address | None:  # noqa: ARG002
         return None if value is None else Address.model_validate(value)
 
 

@@ -145,7 +145,7 @@ class Session:
 
         An entity the session already holds is returned as it is, without a call.
         """
-        return self._open.run(reads.get(self._unit, cls, key, tuple(metadata)))
+        return self._open.run(reads.get(self._unit, cls, key, metadata))
 
     def get_many(
         self, cls: type[E], keys: Iterable[str], *, metadata: Iterable[MetadataField] = ()

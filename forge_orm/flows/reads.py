@@ -13,6 +13,7 @@ from ..model import Entity
 from ..model.keys import check_key
 from ..operations import BatchItem, batch_get, entity_get, entity_query
 from ..operations.batch import failures_of_get, read_failures
+from ..operations.entity import get_request, read_row
 from ..query import Query, QuerySpec, Search, rows_to_read
 from ..unit import UnitOfWork
 from ..wire import MetadataField
@@ -26,20 +27,21 @@ Question: TypeAlias = Query[E] | Search[E]
 
 
 def get(
-    unit: UnitOfWork, cls: type[E], key: str, metadata: Sequence[MetadataField] = ()
+    unit: UnitOfWork, cls: type[E], key: str, metadata: Iterable[MetadataField] = ()
 ) -> Flow[E | None]:
     """Find one entity: the one already known, or the stored one."""
     known = unit.find(cls, key)
-    if unit.is_deleting(cls, key):
-        return known
     if known is not None and (not metadata or unit.has_metadata(known)):
         return known
-    name = cls.__forge__.entity_schema().name
-    operation = entity_get(name, check_key(key), metadata)
-    # `perform`, written out: this is the call programs make most.
-    (outcome,) = yield (operation.request,)
-    body = operation.read(answer(outcome))
-    return None if body is None else unit.load_row(cls, body, with_metadata=bool(metadata))
+    if unit.is_deleting(cls, key):
+        return None
+    name, key = cls.__forge__.entity_schema().name, check_key(key)
+    # The call programs make most: no more is made for it than it takes.
+    fields = tuple(metadata) if metadata else ()
+    request = entity_get(name, key, fields).request if fields else get_request(name, key)
+    (outcome,) = yield (request,)
+    body = read_row(request, answer(outcome))
+    return None if body is None else unit.load_row(cls, body, with_metadata=bool(fields))
 
 
 def refresh(unit: UnitOfWork, entity: Entity) -> Flow[None]:

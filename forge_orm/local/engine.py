@@ -33,7 +33,7 @@ _TTL_LAG_MS: Final = limits.TTL_DELETION_LAG_SECONDS * 1000
 
 _PLAIN_GET: Final = re.compile(
     rb'\{"entityName":"([a-z0-9:\-_.]{3,60})","key":"([A-Za-z0-9:._\-#]{1,500})"\}'
-)
+).fullmatch
 
 Schemas = Callable[[str], EntitySchema | None]
 
@@ -239,14 +239,14 @@ class Engine:
     # --- entities -----------------------------------------------------------------------
 
     def _entity_get(self, body: bytes, tenant: int) -> Response:
-        plain = _PLAIN_GET.fullmatch(body)
+        plain = _PLAIN_GET(body)
         if plain is None:
             return self._any_entity_get(body, tenant)
         # The call programs make most, with names and a key that need no further look.
         name, key = plain.groups()
         table = self.store.table(self.schema(name.decode()))
-        found = self.store.read_one(table.get, (tenant, key.decode()))
-        if found is None or self.present(found) is None:
+        found = self.store.read_one(table.peek, (tenant, key.decode()))
+        if found is None or (found[1] is not None and found[1] <= self.gone()):
             raise key_not_found()
         answer = b'{"key":"%s","value":%s,"entityName":"%s"}' % (key, found[0], name)
         return Response(200, answer, JSON)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+from weakref import WeakSet
 
 from pydantic_core import from_json
 
@@ -62,6 +63,7 @@ class Table:
             f"SELECT value, created, updated, expires FROM {self.quoted} "
             "WHERE tenant = ? AND key = ?"
         )
+        self.peek = f"SELECT value, expires FROM {self.quoted} WHERE tenant = ? AND key = ?"
         self.delete = f"DELETE FROM {self.quoted} WHERE tenant = ? AND key = ?"
         # A row that is gone (expired long ago, not deleted yet) is created anew.
         self.put = (
@@ -94,13 +96,12 @@ def attribute_of(column: str) -> str | None:
     return head + "".join(part[0].upper() + part[1:] for part in rest)
 
 
-# How often this process was forked off another: cheaper to look at than the process id.
-_forks = 0
+_open_stores: WeakSet[Store] = WeakSet()
 
 
 def _forked() -> None:
-    global _forks
-    _forks += 1
+    for store in _open_stores:
+        store.forked()
 
 
 if hasattr(os, "register_at_fork"):
@@ -130,7 +131,7 @@ class Store:
         self._mine = threading.local()
         self._open: list[sqlite3.Connection] = []
         self._closed = False
-        self._forks = _forks
+        self._forked = False
         self._tables: dict[str, tuple[EntitySchema, Table]] = {}
         self._clock, self.index_delay = clock, index_delay
         self._built_at: dict[tuple[str, str], float] = {}
@@ -144,22 +145,28 @@ class Store:
                 "(number INTEGER PRIMARY KEY, name TEXT UNIQUE)"
             )
         self._tenants: dict[str, int] = {}
+        _open_stores.add(self)
         _log.debug("opened %s", self.path)
 
     def close(self) -> None:
         """Close every connection."""
         with self._lock:
             self._closed = True
+            self._mine = threading.local()
             while self._open:
                 self._open.pop().close()
         _log.debug("closed %s", self.path)
+
+    def forked(self) -> None:
+        """Note that this process is a fork: SQLite's connections do not survive one."""
+        self._forked, self._mine = True, threading.local()
 
     @property
     def connection(self) -> sqlite3.Connection:
         """The connection of this thread; raises `ConfigurationError` after close or fork."""
         if self._closed:
             raise ConfigurationError(f"the local store {self.path!r} is closed")
-        if self._forks != _forks:  # SQLite's connections do not survive a fork
+        if self._forked:
             raise ConfigurationError(
                 f"the local store {self.path!r} was opened before a fork; "
                 "open one in each process"
@@ -170,6 +177,7 @@ class Store:
             mine: sqlite3.Connection = self._mine.connection
         except AttributeError:
             mine = self._mine.connection = self._connect()
+            self._mine.execute = mine.cursor().execute
         return mine
 
     def read(self, sql: str, parameters: Sequence[Any]) -> list[Any]:
@@ -180,9 +188,13 @@ class Store:
             return self.connection.execute(sql, parameters).fetchall()
 
     def read_one(self, sql: str, parameters: Sequence[Any]) -> Any:
-        """Run a query for one row; None if there is none."""
+        """Run a query for at most one row; None if there is none."""
         if self._shared is None:
-            return self.connection.execute(sql, parameters).fetchone()
+            try:  # a cursor that is kept saves making one; one row read leaves it at its end
+                execute = self._mine.execute
+            except AttributeError:  # this thread's first; or the store is closed, or forked
+                execute = self.connection.execute
+            return execute(sql, parameters).fetchone()
         with self._lock:
             return self.connection.execute(sql, parameters).fetchone()
 

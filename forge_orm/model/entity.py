@@ -36,7 +36,7 @@ _building: ContextVar[bool] = ContextVar("forge_orm_building", default=False)
 class EntityMeta(ModelMetaclass):
     """Turns a class body into a mapping and answers ``Task.priority`` with an `Expr`."""
 
-    __forge_mapping__: Any
+    __forge__: EntityMapping[Any]
 
     if not TYPE_CHECKING:
 
@@ -66,13 +66,12 @@ class EntityMeta(ModelMetaclass):
                 message = f"entity class {cls.__name__!r} has no attribute {name!r}"
                 raise AttributeError(message, name=name, obj=cls) from None
 
-    @property
-    def __forge__(cls) -> EntityMapping[Any]:
-        """The mapping of the class; made as soon as its annotations can be resolved."""
-        known: EntityMapping[Any] | None = cls.__forge_mapping__
-        # A class that is not complete yet inherits its base's.
-        owner: Any = cls
-        return known if known is not None and known.cls is owner else _complete(cls)
+
+class _Unfinished:
+    """Stands where a class keeps its mapping, until its annotations can be resolved."""
+
+    def __get__(self, instance: object, owner: Any) -> EntityMapping[Any]:
+        return _complete(owner)
 
 
 def _refuse_reserved(label: str, body: dict[str, Any]) -> None:
@@ -127,6 +126,7 @@ def _declare(
     type.__setattr__(cls, "__forge_key__", key)
     declaration = Declaration(name, key, tuple(indexes.values()), ttl)
     type.__setattr__(cls, "__forge_declaration__", declaration)
+    type.__setattr__(cls, "__forge__", _Unfinished())
     if cls.__pydantic_complete__:
         _complete(cls)
     if name is not None:
@@ -142,7 +142,7 @@ def _complete(cls: Any) -> EntityMapping[Any]:
             f"{cls.__name__}.model_rebuild() once it is"
         )
     mapping: EntityMapping[Any] = EntityMapping(cls, cls.__dict__["__forge_declaration__"])
-    type.__setattr__(cls, "__forge_mapping__", mapping)
+    type.__setattr__(cls, "__forge__", mapping)
     return mapping
 
 
@@ -250,7 +250,6 @@ class Entity(BaseModel, metaclass=EntityMeta):
 
     model_config = ConfigDict(ignored_types=(Index, KeyAttribute))
     __forge_declaration__: ClassVar[Declaration]
-    __forge_mapping__: ClassVar[EntityMapping[Any] | None] = None
 
     key = KeyAttribute()
 
@@ -298,7 +297,9 @@ class Entity(BaseModel, metaclass=EntityMeta):
         """Resolve forward references, and the mapping with them; as pydantic's."""
         depth = options.pop("_parent_namespace_depth", 2)
         rebuilt = super().model_rebuild(_parent_namespace_depth=depth + 1, **options)
-        if cls.__pydantic_complete__ and (rebuilt or "__forge_mapping__" not in cls.__dict__):
+        if cls.__pydantic_complete__ and (
+            rebuilt or isinstance(vars(cls)["__forge__"], _Unfinished)
+        ):
             _complete(cls)
         return rebuilt
 

@@ -125,4 +125,4 @@ def _page_of(row: Any) -> Any:
 
 
 def _reader(shape: Any) -> Callable[[bytes], Any]:
-    return TypeAdapter(shape).validate_json
+    return TypeAdapter(shape).validator.validate_json

@@ -8,7 +8,7 @@ Source: storage-reference/entities-api, entities-api-query.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from pydantic_core import to_json
 
@@ -35,6 +35,24 @@ def entity_get(
     members: dict[str, Json] = {"entityName": entity, "key": key}
     body = json_object(members | metadata_options(metadata)) if metadata else to_json(members)
     return Operation(Request("entity/get", body), _body_if_found)
+
+
+def get_request(entity: str, key: str) -> Request:
+    """Return the request of a plain `entity_get`, for a *key* that `check_key` passed.
+
+    There is nothing in such a key that JSON would escape.
+    """
+    return Request("entity/get", _GET % (entity.encode(), key.encode()))
+
+
+_GET: Final = b'{"entityName":"%s","key":"%s"}'
+
+
+def read_row(request: Request, response: Response) -> bytes | None:
+    """Read the answer of an `entity_get`: the row, or None if there is none."""
+    if response.status == 200:
+        return response.body
+    return Operation(request, _body_if_found).read(response)
 
 
 def entity_set(

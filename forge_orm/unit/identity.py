@@ -40,10 +40,13 @@ class IdentityMap:
 
     def admit_one(self, cls: type[Any], key: str, entity: Entity) -> Entity:
         """Take in one freshly read entity; return the known object for a known key."""
-        if (known := self.find(cls, key)) is not None:
+        strong = self._strong.get(cls)
+        if strong is None:
+            strong = self._strong[cls] = {}
+        if (key in strong or self._weak) and (known := self.find(cls, key)) is not None:
             _renew(known, entity, key)
             return known
-        self._strong.setdefault(cls, {})[key] = entity
+        strong[key] = entity
         return entity
 
     def add(self, entity: Entity) -> None:

@@ -83,7 +83,7 @@ class UnitOfWork:
 
     def is_deleting(self, cls: type[Any], key: str) -> bool:
         """Whether the deletion of *key* is pending."""
-        pending = self._pending.get((cls, key))
+        pending = self._pending.get((cls, key)) if self._pending else None
         return pending is not None and pending.deleting
 
     def load_row(self, cls: type[E], body: bytes, *, with_metadata: bool) -> E:

@@ -7,10 +7,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from forge_orm import Attr, Entity, InvalidValue, MetadataField, Registry, attr, index
 from forge_orm import operations as ops
+from forge_orm.model.keys import check_key
 from forge_orm.operations import BatchItem, Check, Operation, Setting, Write
+from forge_orm.operations.entity import get_request
 from forge_orm.wire import ALL_METADATA, OPERATIONS, Request
 
 UPDATED = (MetadataField.UPDATED_AT,)
@@ -246,3 +250,8 @@ def test_a_secret_is_not_shown() -> None:
     assert b"hush" in request.body
     assert repr(request) == "Request('secret/set', <secret>)"
     assert repr(ops.delete("k").request) == """Request('delete', {"key":"k"})"""
+
+
+@given(st.from_regex(r"[A-Za-z0-9:._\-# ]{1,60}", fullmatch=True).filter(str.strip))
+def test_the_short_way_to_a_get_makes_the_same_request(key: str) -> None:
+    assert get_request("task", check_key(key)) == ops.entity_get("task", key).request
