@@ -14,12 +14,14 @@ from .errors import (
     Conflict,
     CorruptValue,
     CursorError,
+    DanglingReference,
     DeclarationError,
     ForgeError,
     InvalidValue,
     ItemFailure,
     KeyConflict,
     KeyNotFound,
+    NotLoaded,
     NotSent,
     PartialCommit,
     PartialRead,
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
     from .flows.keyvalue import KvsPage
     from .kvs import AsyncKvs, Kvs
     from .local import LocalBackend
-    from .model import Attr, Entity, Metadata, Registry, attr, index, version
+    from .model import Attr, Entity, Metadata, Ref, Registry, attr, index, version
     from .model import default_registry as registry
     from .observe import capture
     from .operations import Stored
@@ -69,6 +71,7 @@ __all__ = [
     "Conflict",
     "CorruptValue",
     "CursorError",
+    "DanglingReference",
     "DeclarationError",
     "Entity",
     "Explanation",
@@ -85,6 +88,7 @@ __all__ = [
     "LocalBackend",
     "Metadata",
     "MetadataField",
+    "NotLoaded",
     "NotSent",
     "Page",
     "PartialCommit",
@@ -93,6 +97,7 @@ __all__ = [
     "QueryError",
     "RangeQuery",
     "RateLimited",
+    "Ref",
     "Registry",
     "RetryPolicy",
     "ScanRefused",
@@ -127,7 +132,7 @@ _HOME = {
     "flows.keyvalue": "KvsPage",
     "kvs": "AsyncKvs Kvs",
     "local": "LocalBackend",
-    "model": "Attr Entity Metadata Registry attr default_registry index version",
+    "model": "Attr Entity Metadata Ref Registry attr default_registry index version",
     "observe": "capture",
     "operations": "Stored",
     "planner": "Explanation",

@@ -13,10 +13,11 @@ from .backends.retry import Retrying, RetryPolicy
 from .drivers import AsyncChannel, asleep, pause
 from .errors import CommitOutcome, Conflict, SessionError
 from .expressions import Condition
-from .flows import FlushReport, Page, Question, bulk, doubts, reads, search, writes
+from .flows import FlushReport, Page, Question, bulk, doubts, reads, references, search, writes
 from .flows.keyvalue import KeySpace
 from .kvs import AsyncKvs
 from .model import Entity
+from .paths import Path
 from .planner import Explanation
 from .query import Search
 from .secrets import AsyncSecrets, secret_space
@@ -204,10 +205,22 @@ class AsyncSession:
         """
         walk = reads.walk(query)
         while not walk.done:
-            items = await self._open.run(walk.step(self._unit))
+            items = await self._open.run(reads.step(self._unit, query, walk))
             for item in items:
                 yield item
             self._unit.release(items)
+
+    async def prefetch(self, entities: Iterable[E], *paths: Path[E, Any]) -> list[E]:
+        """Load what references of *entities* lead to, and return the entities as a list.
+
+        A path is ``Task.owner``, or ``Task.owner / User.team``. Each target is read once
+        (``/batch/get``, 25 a call, the calls of a level together), and not at all if the
+        session holds it. After that ``task.owner.value`` is there, or ``.dangling`` is true.
+        Raises `PartialRead` for keys that failed for another reason than being absent.
+        """
+        found = list(entities)
+        await self._open.run(references.prefetch(self._unit, found, paths))
+        return found
 
     async def refresh(self, entity: Entity) -> None:
         """Read *entity* again, dropping its unsaved changes; raises `SessionError` if gone."""

@@ -11,6 +11,8 @@ ForgeError
 ├── InvalidValue             a value the service cannot store, found before sending it
 ├── CorruptValue             a stored value that does not fit its class
 ├── SessionError             a session used in a way it cannot be
+│   ├── NotLoaded            the value of a reference was asked for before it was loaded
+│   └── DanglingReference    the value of a reference to what is not stored
 ├── PartialCommit            some writes of a commit were saved and some were not
 ├── PartialRead              some keys of a batch get could not be read
 ├── TransportError           no answer came back
@@ -113,6 +115,14 @@ class CorruptValue(ForgeError, ValueError):
 
 class SessionError(ForgeError, RuntimeError):
     """A session was used in a way it cannot be."""
+
+
+class NotLoaded(SessionError):
+    """The value of a reference was asked for, and nobody loaded it: attributes do no I/O."""
+
+
+class DanglingReference(SessionError):
+    """The value of a reference was asked for, and nothing is stored under its key."""
 
 
 class TransportError(ForgeError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, Final, Generic, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, TypeVar
 
 from .errors import InvalidValue, QueryError
 from .schema import AttributeType
@@ -231,6 +231,12 @@ class Expr(Generic[Owner, T]):
     def __init__(self, owner: type[Owner], label: str, operand: Operand) -> None:
         """Name the attribute *label* of *owner*."""
         self._owner, self.label, self._operand = owner, label, operand
+
+    if TYPE_CHECKING:
+
+        def __operand__(self) -> T:
+            """Say what an operand may be."""
+            ...
 
     @property
     def name(self) -> str:

@@ -14,10 +14,11 @@ from .backends.retry import Retrying, RetryPolicy
 from .drivers import Channel, pause
 from .errors import CommitOutcome, Conflict, SessionError
 from .expressions import Condition
-from .flows import FlushReport, Page, Question, bulk, doubts, reads, search, writes
+from .flows import FlushReport, Page, Question, bulk, doubts, reads, references, search, writes
 from .flows.keyvalue import KeySpace
 from .kvs import Kvs
 from .model import Entity
+from .paths import Path
 from .planner import Explanation
 from .query import Search
 from .secrets import Secrets, secret_space
@@ -200,9 +201,21 @@ class Session:
         """
         walk = reads.walk(query)
         while not walk.done:
-            items = self._open.run(walk.step(self._unit))
+            items = self._open.run(reads.step(self._unit, query, walk))
             yield from items
             self._unit.release(items)
+
+    def prefetch(self, entities: Iterable[E], *paths: Path[E, Any]) -> list[E]:
+        """Load what references of *entities* lead to, and return the entities as a list.
+
+        A path is ``Task.owner``, or ``Task.owner / User.team``. Each target is read once
+        (``/batch/get``, 25 a call, the calls of a level together), and not at all if the
+        session holds it. After that ``task.owner.value`` is there, or ``.dangling`` is true.
+        Raises `PartialRead` for keys that failed for another reason than being absent.
+        """
+        found = list(entities)
+        self._open.run(references.prefetch(self._unit, found, paths))
+        return found
 
     def refresh(self, entity: Entity) -> None:
         """Read *entity* again, dropping its unsaved changes; raises `SessionError` if gone."""

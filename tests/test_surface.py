@@ -29,9 +29,9 @@ PUBLIC = [name for name in dir(forge_orm) if not name.startswith("_")]
 _PROMISED = """
     AsyncForge AsyncKvs AsyncSecrets AsyncSession Forge Kvs Secrets Session
     HttpBackend LocalBackend RetryPolicy Tenant acting_for
-    Attr Entity Metadata Registry attr index registry version
+    Attr Entity Metadata Ref Registry attr index registry version
     Query RangeQuery Search Explanation CursorError ScanRefused SortTooLarge
-    VersionConflict BudgetExceeded
+    VersionConflict BudgetExceeded NotLoaded DanglingReference
     MetadataField Page KvsPage Stored
     FlushReport WritePlan ItemFailure CommitOutcome Call Calls capture
     AnswerLost ConditionFailed ConfigurationError Conflict CorruptValue DeclarationError

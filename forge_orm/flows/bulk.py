@@ -9,7 +9,7 @@ from ..errors import ForgeError
 from ..model import Entity
 from ..unit import Atomic, UnitOfWork
 from .core import Flow
-from .reads import Question, walk
+from .reads import Question, step, walk
 from .writes import flush
 
 E = TypeVar("E", bound=Entity)
@@ -29,7 +29,7 @@ def change_each(
     unit, steps, count = UnitOfWork(), walk(question), 0
     while not steps.done:
         cursor = steps.cursor
-        items = yield from steps.step(unit)
+        items = yield from step(unit, question, steps)
         for item in items:
             change(unit, item)
         try:

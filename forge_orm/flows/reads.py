@@ -5,19 +5,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar, cast
 
-from ..errors import BudgetExceeded, PartialRead, QueryError, SessionError
-from ..limits import BATCH_MAX_ITEMS, PAGE_MAX
+from ..errors import BudgetExceeded, QueryError, SessionError
+from ..limits import PAGE_MAX
 from ..model import Entity
 from ..model.keys import check_key
-from ..operations import BatchItem, batch_get, entity_get, entity_query
-from ..operations.batch import failures_of_get, read_failures
+from ..operations import entity_get, entity_query
 from ..operations.entity import get_request, read_row
 from ..query import Query, QuerySpec, Search, rows_to_read
 from ..unit import UnitOfWork
 from ..wire import MetadataField
-from .core import Flow, Page, answer, perform, perform_all
+from .core import Flow, Page, answer, perform
+from .lookups import look_up
+from .references import prefetch
 from .search import SearchWalk
 from .search import page as search_page
 
@@ -60,27 +61,9 @@ def get_many(
     unit: UnitOfWork, cls: type[E], keys: Iterable[str], metadata: Iterable[MetadataField] = ()
 ) -> Flow[dict[str, E]]:
     """Find many entities by key: 25 a call, the calls together, known ones not at all."""
-    name = cls.__forge__.entity_schema().name
-    wanted = dict.fromkeys(keys)
-    fields = tuple(metadata)
-    absent = [key for key in wanted if not unit.holds(cls, key, metadata=bool(fields))]
-    missing = [
-        BatchItem(check_key(key, f"{cls.__name__} key"), name)
-        for key in absent
-        if not unit.is_deleting(cls, key)
-    ]
-    chunks = range(0, len(missing), BATCH_MAX_ITEMS)
-    bodies = yield from perform_all(
-        [batch_get(missing[start : start + BATCH_MAX_ITEMS], fields) for start in chunks]
-    )
-    read: dict[str, E] = {}
-    for body in bodies:
-        entities, failed = unit.load_batch(cls, body)
-        read.update((entity.key, entity) for entity in entities)
-        if failures := failures_of_get(read_failures(failed)):
-            raise PartialRead(read, failures)
-    known = {key: read.get(key) or unit.find(cls, key) for key in wanted}
-    return {key: entity for key, entity in known.items() if entity is not None}
+    wanted = tuple(keys)
+    found = yield from look_up(unit, {cls: wanted}, tuple(metadata))
+    return {key: cast("E", found[cls, key]) for key in wanted if (cls, key) in found}
 
 
 def fetch(unit: UnitOfWork, cls: type[E], spec: QuerySpec, rows: int) -> Flow[Page[E]]:
@@ -144,6 +127,15 @@ def _query(question: Query[E]) -> Query[E]:
     return question
 
 
+def step(
+    unit: UnitOfWork, question: Question[E], walk: Walk[E] | SearchWalk[E]
+) -> Flow[Sequence[E]]:
+    """Take the next step of the *walk* that answers *question*, with what it prefetches."""
+    items = yield from walk.step(unit)
+    yield from prefetch(unit, items, question.spec.prefetch)
+    return items
+
+
 def collect(unit: UnitOfWork, question: Question[E], limit: int | None = None) -> Flow[list[E]]:
     """Find everything a question asks for, or the first *limit*."""
     steps, found = walk(question, limit), list[E]()
@@ -153,14 +145,18 @@ def collect(unit: UnitOfWork, question: Question[E], limit: int | None = None) -
     except BudgetExceeded as error:
         error.found = found
         raise
+    yield from prefetch(unit, found, question.spec.prefetch)
     return found
 
 
 def page(unit: UnitOfWork, question: Question[E]) -> Flow[Page[E]]:
     """Fetch one page of a query or a search."""
     if isinstance(question, Search):
-        return (yield from search_page(unit, question))
-    return (yield from query_page(unit, _query(question)))
+        found = yield from search_page(unit, question)
+    else:
+        found = yield from query_page(unit, _query(question))
+    yield from prefetch(unit, found.items, question.spec.prefetch)
+    return found
 
 
 def query_page(unit: UnitOfWork, query: Query[E]) -> Flow[Page[E]]:

@@ -8,6 +8,7 @@ from .entity import Entity as Entity
 from .entity import Metadata as Metadata
 from .indexes import index as index
 from .mapping import EntityMapping as EntityMapping
+from .references import Ref as Ref
 from .registry import Registry as Registry
 from .registry import default_registry as default_registry
 

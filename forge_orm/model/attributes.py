@@ -15,8 +15,11 @@ from pydantic_core import PydanticUndefined
 from typing_extensions import TypedDict, Unpack
 
 from ..expressions import Expr
+from ..paths import RefExpr
+from .references import Ref, Referable
 
 T = TypeVar("T")
+V = TypeVar("V", bound=BaseModel)
 Owner = TypeVar("Owner")
 
 
@@ -52,11 +55,26 @@ if TYPE_CHECKING:
         """A stored attribute: an `Expr` on the class, a value of type *T* on an entity."""
 
         @overload
+        def __get__(
+            self: Attr[Ref[V]], instance: None, owner: type[Owner]
+        ) -> RefExpr[Owner, V, Ref[V] | V | str]: ...
+        @overload
+        def __get__(
+            self: Attr[Ref[V] | None], instance: None, owner: type[Owner]
+        ) -> RefExpr[Owner, V, Ref[V] | V | str | None]: ...
+        @overload
         def __get__(self, instance: None, owner: type[Owner]) -> Expr[Owner, T]: ...
         @overload
         def __get__(self, instance: BaseModel, owner: type[Any]) -> T: ...
         def __get__(self, instance: Any, owner: Any) -> Any: ...
-        def __set__(self, instance: BaseModel, value: T) -> None: ...
+        def __set__(self, instance: BaseModel, value: T | Referable[T]) -> None: ...
+        @overload
+        def __operand__(self: Attr[Ref[V]]) -> Ref[V] | V | str: ...
+        @overload
+        def __operand__(self: Attr[Ref[V] | None]) -> Ref[V] | V | str | None: ...
+        @overload
+        def __operand__(self) -> T: ...
+        def __operand__(self) -> Any: ...
 
 else:
 

@@ -305,6 +305,9 @@ def _codec_for(plain: Any, metadata: Sequence[Any]) -> Codec:
         return _codec_of_values(get_args(plain), _literal_types(plain))
     if origin is Union:
         return _codec_of_union(get_args(plain))
+    if (made := getattr(origin or plain, "__forge_codec__", None)) is not None:
+        codec: Codec = made(plain)
+        return codec
     if not isinstance(plain, type):
         _refuse_secret(plain)
         return _ANY

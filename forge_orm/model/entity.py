@@ -19,6 +19,7 @@ from .attributes import attr
 from .indexes import Index
 from .keys import KeyParts, KeyTemplate, check_key
 from .mapping import Declaration, EntityMapping
+from .references import Ref, ReferenceCodec
 from .registry import Registry, default_registry
 
 if TYPE_CHECKING:
@@ -133,9 +134,17 @@ def _declare(
         chosen.add(name, cls)
 
 
+def _names_of(cls: Any) -> dict[str, type[Any]]:
+    """Return the classes of the registry by name: references may lead to another module."""
+    return {known.__name__: known for known in cls.__forge_registry__}
+
+
 def _complete(cls: Any) -> EntityMapping[Any]:
-    if not cls.__pydantic_complete__ and not BaseModel.model_rebuild.__func__(  # type: ignore[attr-defined]
-        cls, raise_errors=False
+    rebuild = BaseModel.model_rebuild.__func__  # type: ignore[attr-defined]
+    if not (
+        cls.__pydantic_complete__
+        or rebuild(cls, raise_errors=False)
+        or rebuild(cls, raise_errors=False, _types_namespace=_names_of(cls))
     ):
         raise DeclarationError(
             f"{cls.__name__} names a type that is not defined yet; define it, or call "
@@ -143,6 +152,7 @@ def _complete(cls: Any) -> EntityMapping[Any]:
         )
     mapping: EntityMapping[Any] = EntityMapping(cls, cls.__dict__["__forge_declaration__"])
     type.__setattr__(cls, "__forge__", mapping)
+    type.__setattr__(cls, "__forge_references__", mapping.references)
     return mapping
 
 
@@ -250,6 +260,7 @@ class Entity(BaseModel, metaclass=EntityMeta):
 
     model_config = ConfigDict(ignored_types=(Index, KeyAttribute))
     __forge_declaration__: ClassVar[Declaration]
+    __forge_references__: ClassVar[Mapping[str, ReferenceCodec]] = {}
 
     key = KeyAttribute()
 
@@ -296,7 +307,13 @@ class Entity(BaseModel, metaclass=EntityMeta):
     def model_rebuild(cls, **options: Any) -> bool | None:
         """Resolve forward references, and the mapping with them; as pydantic's."""
         depth = options.pop("_parent_namespace_depth", 2)
-        rebuilt = super().model_rebuild(_parent_namespace_depth=depth + 1, **options)
+        strict = options.pop("raise_errors", True)
+        rebuilt = super().model_rebuild(
+            _parent_namespace_depth=depth + 1, raise_errors=False, **options
+        )
+        if not cls.__pydantic_complete__:
+            options.setdefault("_types_namespace", _names_of(cls))
+            rebuilt = super().model_rebuild(raise_errors=strict, **options)
         if cls.__pydantic_complete__ and (
             rebuilt or isinstance(vars(cls)["__forge__"], _Unfinished)
         ):
@@ -339,6 +356,9 @@ class Entity(BaseModel, metaclass=EntityMeta):
             """Assign, and let the session know."""
             if name == "key":
                 raise AttributeError(f"{type(self).__name__}.key is read-only; see with_key()")
+            if value is not None and name in self.__forge_references__:
+                link = self.__forge_references__[name].link
+                value = link.assigned(value, link.label)
             super().__setattr__(name, value)
             if (origin := origin_of(self)) is not None and origin.tracker is not None:
                 origin.tracker[id(self)] = self
@@ -348,6 +368,10 @@ class Entity(BaseModel, metaclass=EntityMeta):
             super().__delattr__(name)
             if (origin := origin_of(self)) is not None and origin.tracker is not None:
                 origin.tracker[id(self)] = self
+
+    def __forge_ref__(self) -> Ref[Self]:
+        """Return a reference to it; builds the key from the template if there is none yet."""
+        return Ref(type(self), self)
 
     def __eq__(self, other: object) -> bool:
         """Whether class and attributes are equal, and the keys where both have one."""

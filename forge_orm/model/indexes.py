@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Generic, ParamSpec, TypeVar, overload
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from ..errors import DeclarationError
 from ..expressions import Expr
 from ..query import RangeQuery
 from ..schema import IndexSchema
-from .attributes import Attr
 
 E = TypeVar("E")
 R = TypeVar("R")
@@ -18,6 +17,15 @@ P1 = TypeVar("P1")
 P2 = TypeVar("P2")
 P3 = TypeVar("P3")
 P4 = TypeVar("P4")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Indexable(Protocol[T_co]):
+    """An attribute an index may name; *T* is what an operand of it may be."""
+
+    def __operand__(self) -> T_co:
+        """For type checkers only."""
+        ...
 
 
 class Index(Generic[P, R]):
@@ -75,39 +83,39 @@ def _field_name(part: object, label: str, fields: Mapping[int, str]) -> str:
 
 
 @overload
-def index(*, range: Attr[R] | Expr[Any, R], name: str | None = None) -> Index[[], R]: ...
+def index(*, range: Indexable[R], name: str | None = None) -> Index[[], R]: ...
 @overload
 def index(
-    p1: Attr[P1] | Expr[Any, P1], /, *, range: Attr[R] | Expr[Any, R], name: str | None = None
+    p1: Indexable[P1], /, *, range: Indexable[R], name: str | None = None
 ) -> Index[[P1], R]: ...
 @overload
 def index(
-    p1: Attr[P1] | Expr[Any, P1],
-    p2: Attr[P2] | Expr[Any, P2],
+    p1: Indexable[P1],
+    p2: Indexable[P2],
     /,
     *,
-    range: Attr[R] | Expr[Any, R],
+    range: Indexable[R],
     name: str | None = None,
 ) -> Index[[P1, P2], R]: ...
 @overload
 def index(
-    p1: Attr[P1] | Expr[Any, P1],
-    p2: Attr[P2] | Expr[Any, P2],
-    p3: Attr[P3] | Expr[Any, P3],
+    p1: Indexable[P1],
+    p2: Indexable[P2],
+    p3: Indexable[P3],
     /,
     *,
-    range: Attr[R] | Expr[Any, R],
+    range: Indexable[R],
     name: str | None = None,
 ) -> Index[[P1, P2, P3], R]: ...
 @overload
 def index(
-    p1: Attr[P1] | Expr[Any, P1],
-    p2: Attr[P2] | Expr[Any, P2],
-    p3: Attr[P3] | Expr[Any, P3],
-    p4: Attr[P4] | Expr[Any, P4],
+    p1: Indexable[P1],
+    p2: Indexable[P2],
+    p3: Indexable[P3],
+    p4: Indexable[P4],
     /,
     *,
-    range: Attr[R] | Expr[Any, R],
+    range: Indexable[R],
     name: str | None = None,
 ) -> Index[[P1, P2, P3, P4], R]: ...
 @overload

@@ -15,6 +15,7 @@ from pydantic_core import PydanticSerializationError, SchemaSerializer, to_json
 from .. import limits
 from ..errors import CorruptValue, DeclarationError, InvalidValue, QueryError
 from ..expressions import Condition, Expr, Operand
+from ..paths import RefExpr
 from ..query import Query, QuerySpec, RangeQuery, Search, SearchSpec
 from ..schema import (
     BY_KEY,
@@ -27,6 +28,7 @@ from .attributes import VERSION_MARK
 from .codecs import Codec, nested_encoder, operand_encoder, storage_of
 from .indexes import Index
 from .keys import KeyPart, KeyTemplate, check_key
+from .references import ReferenceCodec
 from .storage import Readers, StoredField
 
 E = TypeVar("E", bound=BaseModel)
@@ -76,6 +78,11 @@ class EntityMapping(Generic[E]):
         self.version = self._version()
         self.ttl = self._checked_ttl(declaration.ttl)
         self.mutable = tuple(item for item in self.attributes.values() if item.mutable)
+        self.references = {
+            field: item.codec
+            for field, item in self.attributes.items()
+            if isinstance(item.codec, ReferenceCodec)
+        }
 
     def __repr__(self) -> str:
         """Show class and entity."""
@@ -196,6 +203,8 @@ class EntityMapping(Generic[E]):
         operand = Operand(
             item.name, codec.type, encode, item.optional, codec.ordered, codec.textual
         )
+        if isinstance(codec, ReferenceCodec):
+            return RefExpr(self.cls, field, operand, codec.link.target)
         return Expr(self.cls, field, operand)
 
     def _encode_key(self, value: Any) -> str:
@@ -368,6 +377,8 @@ def _attribute(
     except DeclarationError as error:
         raise DeclarationError(f"{cls.__name__}.{field} cannot be stored: {error}") from None
     codec = storage.codec
+    if isinstance(codec, ReferenceCodec):
+        codec = codec.of(cls.__name__, field)
     store = _nested_store(annotation) if codec.type is AttributeType.ANY else codec.storer()
     return AttributeMapping(field, name, codec, storage.optional, store)
 

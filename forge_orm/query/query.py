@@ -18,6 +18,7 @@ from ..expressions import (
     Operator,
     Order,
 )
+from ..paths import Path
 from ..schema import IndexSchema
 from ..wire import ALL_METADATA, MetadataField, Scalar
 
@@ -43,6 +44,7 @@ class QuerySpec:
     page_size: int | None = None
     cursor: str | None = None
     metadata: tuple[MetadataField, ...] = ()
+    prefetch: tuple[Path[Any, Any], ...] = ()
 
 
 class Query(Generic[E]):
@@ -109,6 +111,15 @@ class Query(Generic[E]):
     def metadata(self, *fields: MetadataField) -> Self:
         """Ask for created, updated and expiry times too; all three if none is named."""
         return self._with(replace(self.spec, metadata=fields or ALL_METADATA))
+
+    def prefetch(self, *paths: Path[E, Any]) -> Self:
+        """Load too what references lead to: ``Task.owner``, ``Task.owner / User.team``.
+
+        It takes further calls: 25 targets a batch get, each target once, none for those the
+        session holds; a path's levels one after the other.
+        """
+        check_paths(self.entity, paths)
+        return self._with(replace(self.spec, prefetch=(*self.spec.prefetch, *paths)))
 
     def _with(self, spec: QuerySpec) -> Self:
         return type(self)(self.entity, spec)
@@ -217,6 +228,15 @@ def flat_conditions(
     if (flat := flat_filter(probe)) is None:
         raise QueryError("a condition needs at least one comparison")
     return flat
+
+
+def check_paths(entity: type[Any], paths: Iterable[Path[Any, Any]]) -> None:
+    """Refuse what is no path that begins at *entity*: raises `QueryError`, `TypeError`."""
+    for path in paths:
+        if not isinstance(path, Path):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"{path!r} is no reference such as Task.owner, nor a path of them")
+        if not issubclass(entity, path.steps[0].owner):
+            raise QueryError(f"{path!r} does not begin at {entity.__name__}")
 
 
 def check_conditions(entity: type[Any], conditions: Iterable[Condition[Any]]) -> None:
@@ -412,5 +432,7 @@ def _described(spec: QuerySpec) -> Iterator[str]:
     for name in ("limit", "page_size", "cursor"):
         if (value := getattr(spec, name)) is not None:
             yield f".{name}({value!r})"
+    if spec.prefetch:
+        yield f".prefetch({', '.join(map(repr, spec.prefetch))})"
     if spec.metadata:
         yield f".metadata({', '.join(spec.metadata)})"

@@ -8,7 +8,9 @@ from typing import Any, Generic, Self, TypeVar
 from .. import limits
 from ..errors import QueryError
 from ..expressions import AllOf, AnyOf, Comparison, Condition, Order
+from ..paths import Path
 from ..wire import ALL_METADATA, MetadataField
+from .query import check_paths
 
 E = TypeVar("E")
 
@@ -28,6 +30,7 @@ class SearchSpec:
     page_size: int | None = None
     cursor: str | None = None
     metadata: tuple[MetadataField, ...] = ()
+    prefetch: tuple[Path[Any, Any], ...] = ()
     allow_scan: bool = False
     sort_limit: int = 10_000
     requests: int | None = None
@@ -76,6 +79,11 @@ class Search(Generic[E]):
         """Ask for created, updated and expiry times too; all three if none is named."""
         return self._with(metadata=fields or ALL_METADATA)
 
+    def prefetch(self, *paths: Path[E, Any]) -> Self:
+        """Load too what references lead to; as `Query.prefetch`, and outside its budget."""
+        check_paths(self.entity, paths)
+        return self._with(prefetch=(*self.spec.prefetch, *paths))
+
     def allow_scan(self) -> Self:
         """Let it read every entity where no index narrows it."""
         return self._with(allow_scan=True)
@@ -113,6 +121,8 @@ class Search(Generic[E]):
             for name in ("limit", "page_size", "cursor")
             if (value := getattr(self.spec, name)) is not None
         ]
+        if self.spec.prefetch:
+            parts.append(f".prefetch({', '.join(map(repr, self.spec.prefetch))})")
         return "".join([*parts, ".allow_scan()" if self.spec.allow_scan else ""])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import assert_type
+from typing import Any, assert_type
 
 from pydantic import BaseModel, SecretStr
 
@@ -29,8 +29,10 @@ from forge_orm import (
     PartialCommit,
     Query,
     RangeQuery,
+    Ref,
     Registry,
     RetryPolicy,
+    Search,
     Secrets,
     Session,
     Stored,
@@ -86,6 +88,66 @@ class Plain(Entity, name="plain", registry=registry):
 
 class Other(Entity, name="other", registry=registry):
     number: Attr[int] = attr()
+
+
+class Team(Entity, name="team", registry=registry):
+    name: Attr[str] = attr()
+
+
+class User(Entity, name="user", registry=registry):
+    name: Attr[str] = attr()
+    team: Attr[Ref[Team]] = attr()
+
+
+class Ticket(Entity, name="ticket", registry=registry):
+    title: Attr[str] = attr()
+    owner: Attr[Ref[User]] = attr()
+    reviewer: Attr[Ref[User] | None] = attr(default=None)
+    parent: Attr[Ref[Ticket] | None] = attr(default=None)
+    blob: Attr[Any] = attr(default=None)
+
+    by_owner = index(owner, range=title)
+    by_reviewer = index(reviewer, title, range=owner)
+
+
+def references(ticket: Ticket, user: User) -> None:
+    assert_type(ticket.owner, Ref[User])
+    assert_type(ticket.owner.value, User)
+    assert_type(ticket.owner.key, str)
+    assert_type(ticket.owner.target, type[User])
+    assert_type(ticket.owner.value.team.value, Team)
+    assert_type(ticket.reviewer, Ref[User] | None)
+    assert_type(ticket.parent, Ref[Ticket] | None)
+    assert_type(Ref(User, "u1"), Ref[User])
+    assert_type(Ref(User, user), Ref[User])
+    print(ticket.owner.loaded or ticket.owner.dangling)
+    ticket.owner = user
+    ticket.owner = Ref(User, user.key)
+    ticket.reviewer = user
+    ticket.reviewer = None
+    ticket.parent = ticket
+    Ticket(title="t", owner=user, blob=3)
+    Ticket(title="t", owner=ticket.owner, reviewer=None, parent=ticket)
+    Ticket(title="t", owner=Ref(User, "u1"), reviewer=ticket.owner)
+
+
+def referring(session: Session, ticket: Ticket, user: User) -> None:
+    found = Ticket.query(Ticket.owner == user, Ticket.owner == user.key)
+    found.where(Ticket.owner != ticket.owner, Ticket.reviewer == None)  # noqa: E711
+    found.where(Ticket.owner.in_([user, ticket.owner, "u1"]), Ticket.reviewer.missing())
+    assert_type(Ticket.by_owner(user), RangeQuery[Ticket, str])
+    assert_type(Ticket.by_owner(user.key).after("a"), RangeQuery[Ticket, str])
+    Ticket.by_owner(ticket.owner)
+    Ticket.by_reviewer(None, "t").equal_to(user)
+    by_title = Ticket.by_owner(user).prefetch(Ticket.owner, Ticket.owner / User.team)
+    assert_type(by_title, RangeQuery[Ticket, str])
+    assert_type(found.prefetch(Ticket.parent / Ticket.owner / User.team), Search[Ticket])
+    assert_type(session.prefetch([ticket], Ticket.owner, Ticket.reviewer), list[Ticket])
+    assert_type(session.prefetch(session.all(by_title), Ticket.owner / User.team), list[Ticket])
+
+
+async def referring_async(session: AsyncSession, ticket: Ticket) -> None:
+    assert_type(await session.prefetch([ticket], Ticket.owner / User.team), list[Ticket])
 
 
 def entities(now: datetime) -> None:

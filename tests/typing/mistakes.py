@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from forge_orm import AsyncSession, Attr, Entity, Forge, Query, Session, attr, index
+from forge_orm import AsyncSession, Attr, Entity, Forge, Query, Ref, Session, attr, index
 
-from .correct import Other, Plain, Status, Task
+from .correct import Other, Plain, Status, Task, Team, Ticket, User
 
 by_status = Task.index("by_status")
 
@@ -100,6 +100,43 @@ def entities(task: Task, now: datetime) -> None:
     print(task.title + 3)  # E: mypy pyright
     print(task.assignee.upper())  # E: mypy pyright
     task.with_key(3)  # E: mypy pyright
+
+
+def references(ticket: Ticket, user: User, team: Team) -> None:
+    ticket.owner = team  # E: mypy pyright
+    ticket.owner = None  # E: mypy pyright
+    ticket.owner = 3  # E: mypy pyright
+    ticket.owner = Ref(Team, team)  # E: mypy pyright
+    ticket.reviewer = team  # E: mypy pyright
+    Ticket(title="t")  # E: mypy pyright
+    Ticket(title="t", owner=team)  # E: mypy pyright
+    Ticket(title="t", owner=3)  # E: mypy pyright
+    Ref(User, 3)  # E: mypy pyright
+    Ref(int, "k")  # E: mypy pyright
+    print(ticket.owner.name)  # E: mypy pyright
+    print(ticket.owner.value.title)  # E: mypy pyright
+    print(ticket.reviewer.key)  # E: mypy pyright
+    ticket.owner.key = "k"  # E: mypy pyright
+    ticket.title = user  # E: mypy pyright
+
+
+def referring(session: Session, ticket: Ticket, user: User, team: Team) -> None:
+    found = Ticket.query(Ticket.owner == user)
+    found.where(Ticket.owner == 5)  # E: mypy pyright
+    found.where(Ticket.owner == team)  # E: mypy pyright
+    found.where(Ticket.owner == None)  # noqa: E711  # E: mypy pyright
+    found.where(Ticket.owner != team)  # E: mypy pyright
+    found.where(Ticket.owner.in_([team]))  # E: mypy pyright
+    found.where(User.team == team)  # E: mypy pyright
+    Ticket.by_owner(team)  # E: mypy pyright
+    Ticket.by_owner(3)  # E: mypy pyright
+    Ticket.by_reviewer(team, "t")  # E: mypy pyright
+    found.prefetch(User.team)  # E: mypy pyright
+    found.prefetch(Ticket.title)  # E: mypy pyright
+    session.prefetch([ticket], User.team)  # E: mypy pyright
+    session.prefetch([user], Ticket.owner)  # E: mypy pyright
+    session.prefetch(user, User.team)  # E: mypy pyright
+    print(Ticket.owner / Ticket.parent)  # E: mypy pyright
 
 
 def blocking(session: Session, query: Query[Task], other: Other) -> None:
