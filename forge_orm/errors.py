@@ -29,6 +29,7 @@ ForgeError
     │   └── SchemaNotFound
     ├── Conflict
     │   ├── KeyConflict      create-only, and the key exists
+    │   ├── KeyAbsent        update-only, and the key does not
     │   ├── VersionConflict  somebody saved it since it was read
     │   └── ConditionFailed  a condition of a transaction did not hold
     ├── Unauthorized
@@ -282,6 +283,29 @@ class KeyConflict(Conflict):
     """The write was to create the key, and the key exists."""
 
     codes = ("KEY_CONFLICT",)
+
+
+class KeyAbsent(Conflict):
+    """The write was to update an entity, and nothing is stored under its key.
+
+    Attributes:
+        entity: the entity's name.
+        key: its key.
+    """
+
+    def __init__(self, entity: str, key: str) -> None:
+        """Name what is not there."""
+        self.entity, self.key = entity, key
+        super().__init__(
+            "CONDITIONAL_CHECK_FAILED",
+            f"{entity} {key!r} was to be updated, and nothing is stored under that key: "
+            "add() writes it all the same, insert() creates it",
+            status=400,
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle with what it names."""
+        return type(self), (self.entity, self.key)
 
 
 class VersionConflict(Conflict):

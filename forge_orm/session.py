@@ -252,6 +252,18 @@ class Session:
         for entity in entities:
             self._unit.add(entity, ttl=ttl, create=True)
 
+    def update(self, *entities: Entity, ttl: timedelta | None = None) -> None:
+        """Write *entities* at the next flush if they exist; it raises `KeyAbsent` for one
+        that does not.
+
+        Each is set in a transaction, on the condition that an attribute exists which the
+        class always stores. Of a class with a version, one that was not read is saved if its
+        version is the one in the store, else it raises `VersionConflict`.
+        """
+        self._check_open()
+        for entity in entities:
+            self._unit.add(entity, ttl=ttl, update=True)
+
     def delete(self, *entities: Entity, condition: Condition[Any] | None = None) -> None:
         """Delete *entities* at the next flush, if *condition* holds for each."""
         self._check_open()

@@ -35,8 +35,8 @@ _PROMISED = """
     MetadataField Page KvsPage Stored
     FlushReport WritePlan ItemFailure CommitOutcome Call Calls capture
     AnswerLost ConditionFailed ConfigurationError Conflict CorruptValue DeclarationError
-    ForgeError InvalidValue KeyConflict KeyNotFound NotSent PartialCommit PartialRead QueryError
-    RateLimited ServiceError SessionError TransportError
+    ForgeError InvalidValue KeyAbsent KeyConflict KeyNotFound NotSent PartialCommit PartialRead
+    QueryError RateLimited ServiceError SessionError TransportError
     errors
 """
 PROMISED = _PROMISED.split()

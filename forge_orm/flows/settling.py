@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..errors import AnswerLost, Conflict, ForgeError, ItemFailure
+from ..errors import AnswerLost, Conflict, ForgeError, ItemFailure, KeyAbsent
 from ..operations import BatchOutcome
 from ..unit import Doubt, Name, PlannedCall, Stored, UnitOfWork, Verdict, WriteItem, judge_all
 from .core import Flow, Outcome, answer
@@ -66,17 +66,24 @@ def _explained(
 ) -> Flow[Settled]:
     """Find out which items are stale, and whether the conflict is with the session itself."""
     echoes = [echo for item in call.items if (echo := unit.unsettled.echo(item.name))]
-    names = [item.name for item in call.items if item.versioned]
+    names = [item.name for item in call.items if item.versioned or item.update]
     names += [echo.item.name for echo in echoes if echo.item.name not in names]
     rows = yield from read_rows(names)
     if _is_echo(call, echoes, rows):
         return Settled(call.items)
-    conflicts = {item.address: stale(item, rows) for item in call.items}
+    conflicts = {item.address: _conflict(item, rows) for item in call.items}
     failures = [
         ItemFailure(*item.address, conflicts[item.address] or error) for item in call.items
     ]
     first = next((each for each in conflicts.values() if each is not None), error)
     return replace(found, failures=failures, error=first)
+
+
+def _conflict(item: WriteItem, rows: dict[Name, Stored]) -> Conflict | None:
+    """Return what is wrong with *item* in particular, as far as what is stored tells."""
+    if item.update and not item.versioned and rows.get(item.name, item) is None:
+        return KeyAbsent(*item.address)
+    return stale(item, rows)
 
 
 def _is_echo(call: PlannedCall, echoes: Sequence[Doubt], rows: dict[Name, Stored]) -> bool:

@@ -28,6 +28,7 @@ from ..operations import (
     entity_set,
     transaction,
 )
+from ..units import units_of
 
 T = TypeVar("T")
 
@@ -43,7 +44,7 @@ class WriteItem(NamedTuple):
     """One entity to set (*value* is its JSON) or to delete (*value* is None).
 
     *attributes* are the changed ones, empty for a new entity. *create* makes the write fail
-    where the key exists.
+    where the key exists, *update* where it does not.
     """
 
     name: tuple[type[Any], str]
@@ -54,6 +55,7 @@ class WriteItem(NamedTuple):
     conditions: tuple[Condition[Any], ...] = ()
     ttl: timedelta | None = None
     create: bool = False
+    update: bool = False
 
     @property
     def address(self) -> tuple[str, str]:
@@ -97,7 +99,7 @@ class WriteItem(NamedTuple):
             what = f"delete {entity} {key!r}"
         else:
             changed = f" ({', '.join(self.attributes)})" if self.attributes else ""
-            verb = "create" if self.create else "set"
+            verb = "create" if self.create else "update" if self.update else "set"
             what = f"{verb} {entity} {key!r}{changed}, {len(self.value)} bytes"
         ttl = f", ttl {self.ttl}" if self.ttl is not None else ""
         return f"{what}{ttl}{_when(self.conditions)}"
@@ -116,15 +118,25 @@ class PlannedCall:
         """The endpoint, below ``/v1/``."""
         return self.operation.request.operation
 
+    @property
+    def bytes(self) -> int:
+        """The size of the request's body."""
+        return len(self.operation.request.body)
+
+    @property
+    def units(self) -> int:
+        """The write units it costs: 10 KB each, rounded up once for all its items."""
+        return units_of(self.bytes)
+
     def failures_for(self, error: ForgeError) -> list[ItemFailure]:
         """Return a failure of every item, where the call failed as a whole."""
         return [ItemFailure(*item.address, error) for item in self.items]
 
     def __str__(self) -> str:
         """Show the call and its items, one a line."""
-        size = len(self.operation.request.body)
         count = len(self.items) + len(self.checks)
-        lines = [f"{self.path}: {_counted(count, 'item')}, {size} bytes"]
+        cost = f"{self.bytes} bytes, {_counted(self.units, 'unit')}"
+        lines = [f"{self.path}: {_counted(count, 'item')}, {cost}"]
         lines += [f"  {item}" for item in self.items]
         lines += [
             f"  check {test.entity} {test.key!r}{_when(test.conditions)}"
@@ -155,6 +167,16 @@ class WritePlan:
         """Every write, in order."""
         return tuple(item for call in self.calls for item in call.items)
 
+    @property
+    def bytes(self) -> int:
+        """The size of all bodies."""
+        return sum(call.bytes for call in self.calls)
+
+    @property
+    def units(self) -> int:
+        """The write units it costs, of the 4,000 a minute (limits-kvs-ce)."""
+        return sum(call.units for call in self.calls)
+
     def __bool__(self) -> bool:
         """Whether there is anything to send."""
         return bool(self.stages)
@@ -163,7 +185,8 @@ class WritePlan:
         """Show the plan, call by call."""
         if not self.stages:
             return "nothing to send"
-        head = f"{_counted(len(self.items), 'write')} in {_counted(len(self.calls), 'call')}"
+        writes, calls = _counted(len(self.items), "write"), _counted(len(self.calls), "call")
+        head = f"{writes} in {calls}, {self.bytes} bytes, {_counted(self.units, 'unit')}"
         first = [f"unknown, to be read first: {item}" for item in self.unknown]
         return "\n".join([head, *first, *map(str, self.calls)])
 
@@ -209,10 +232,11 @@ def _one_transaction(items: Sequence[WriteItem], checks: Sequence[Check]) -> Pla
         _refuse_create(item)
     _refuse_twins([*(item.address for item in items), *((c.entity, c.key) for c in checks)])
     operation = transaction([_write(item) for item in items], checks)
-    if (size := len(operation.request.body)) > limits.PAYLOAD_MAX_BYTES:
+    size, most = len(operation.request.body), limits.PAYLOAD_MAX_BYTES
+    if size > most:
         raise SessionError(
-            f"{size} bytes do not fit one transaction: the limit is "
-            f"{limits.PAYLOAD_MAX_BYTES}. Commit in parts, or use atomic='auto'"
+            f"{size} bytes do not fit one transaction: the limit is {most}, so {size - most} "
+            "too many. Commit in parts, or use atomic='auto'"
         )
     return PlannedCall(tuple(items), tuple(checks), operation)
 

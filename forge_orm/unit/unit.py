@@ -22,6 +22,7 @@ from .changes import change_of, mutated, unknown
 from .doubts import Name, Stored, Unsettled, Verdict
 from .identity import IdentityMap
 from .plan import Atomic, PlannedCall, WriteItem, WritePlan, make_plan
+from .presence import present
 
 E = TypeVar("E", bound=Entity)
 
@@ -43,6 +44,7 @@ class _Pending:
     ttl: timedelta | None = None
     unknown: Mapping[str, Any] = field(default_factory=dict[str, Any])
     create: bool = False
+    update: bool = False
 
     def repeats(self, sent: _Pending | None) -> bool:
         """Whether this is the creation that was *sent*, asked for once more."""
@@ -168,10 +170,11 @@ class UnitOfWork:
         ttl: timedelta | None = None,
         condition: Condition[Any] | None = None,
         create: bool = False,
+        update: bool = False,
     ) -> None:
         """Write *entity* at the next flush, whether it is new or known.
 
-        With *create* the write fails where the key exists.
+        With *create* the write fails where the key exists, with *update* where it does not.
         """
         _refuse_other(
             entity, "add() takes entities; give those of a list with a star, add(*tasks)"
@@ -186,7 +189,9 @@ class UnitOfWork:
             )
         origin, before = origin_of(entity), self._pending.get(name)
         stored = origin is not None and origin.knows(name[1])
-        if type(entity).__forge__.version is not None and condition is None and not stored:
+        if update:
+            present(type(entity).__forge__, ())
+        elif type(entity).__forge__.version is not None and condition is None and not stored:
             create = True  # a new versioned entity is never written over another
         if create and stored and self._watches(entity):
             raise SessionError(
@@ -196,12 +201,12 @@ class UnitOfWork:
         self.identity.add(entity)
         kept: Mapping[str, Any] = {} if before is None else before.unknown
         if origin is not None and stored:
-            if self._watches(entity) and ttl is None and condition is None:
+            if self._watches(entity) and ttl is None and condition is None and not update:
                 self._pending.pop(name, None)  # a known entity is written if it changed
                 return
             kept = unknown(entity, origin)
         self._pending[name] = _Pending(
-            entity, False, _given(type(entity), condition), ttl, kept, create
+            entity, False, _given(type(entity), condition), ttl, kept, create, update
         )
 
     def delete(self, entity: Entity, *, condition: Condition[Any] | None = None) -> None:
@@ -263,6 +268,10 @@ class UnitOfWork:
                 items[cls, key] = item.under(conditions)
             else:
                 checks.append(Check(key, cls.__forge__.name, conditions))
+        for name, item in items.items():
+            if item.update:
+                given = present(name[0].__forge__, item.conditions)
+                items[name] = item._replace(conditions=given)
         together = bool(self._required)
         plan = make_plan(tuple(items.values()), tuple(checks), atomic, together=together)
         blocking = self.unsettled.blocking
@@ -389,6 +398,7 @@ class UnitOfWork:
             pending.conditions,
             mapping.ttl if pending.ttl is None else pending.ttl,
             pending.create,
+            pending.update,
         )
 
     def _versioned(self, item: WriteItem) -> WriteItem:
@@ -399,7 +409,7 @@ class UnitOfWork:
             return item
         key, origin = item.name[1], origin_of(entity)
         if origin is None or not self._watches(entity) or not origin.knows(key):
-            return item if item.stored is None else self._first(item, version)
+            return item if item.stored is None else self._unread(item, version)
         before = origin.value(key).get(version.name)
         operator = Operator.NOT_EXISTS if before is None else Operator.EQUAL_TO
         unchanged: Condition[Any] = KeyCondition(
@@ -410,8 +420,17 @@ class UnitOfWork:
             return guarded
         return _numbered(guarded, version, (before or 0) + 1)
 
-    def _first(self, item: WriteItem, version: AttributeMapping) -> WriteItem:
-        return _numbered(item, version, 1)
+    def _unread(self, item: WriteItem, version: AttributeMapping) -> WriteItem:
+        """Number a save of what was not read here: an update says itself what it is of."""
+        if not item.update:
+            return _numbered(item, version, 1)
+        if not (before := (item.stored or {})[version.name]):
+            raise SessionError(
+                f"update of {item.name[0].__name__} {item.name[1]!r}: read it first, or give "
+                f"it the {version.field} that it has in the store"
+            )
+        unchanged: Condition[Any] = KeyCondition(version.name, Operator.EQUAL_TO, (before,))
+        return _numbered(item.under((unchanged,)), version, before + 1)
 
     def _changed(self) -> Iterator[Entity]:
         """Yield every entity that may differ from what was read, each once."""

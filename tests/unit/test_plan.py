@@ -205,8 +205,21 @@ def test_always_refuses_a_26th_operation_before_anything_is_sent() -> None:
 def test_always_refuses_more_than_four_megabytes_before_anything_is_sent() -> None:
     with session(atomic="always") as (held, _):
         held.add(*[Task(number=number, title="x" * 240_000) for number in range(18)])
-        with pytest.raises(SessionError, match=f"limit is {PAYLOAD_MAX_BYTES}"):
+        with pytest.raises(
+            SessionError, match=f"limit is {PAYLOAD_MAX_BYTES}, so \\d+ too many"
+        ):
             held.flush()
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "units"),
+    [(1, 10, [1]), (25, 10, [1]), (26, 10, [1, 1]), (1, 10_300, [2]), (25, 1000, [3])],
+)
+def test_a_call_is_rounded_to_units_once(count: int, size: int, units: list[int]) -> None:
+    plan = make_plan([_write(number, size) for number in range(count)], [], "auto")
+    assert [call.units for call in plan.calls] == units
+    assert plan.units == sum(units)
+    assert f"{len(plan.calls)} call" in str(plan)
 
 
 def test_more_guarded_writes_than_one_transaction_takes_are_several() -> None:
@@ -222,8 +235,10 @@ def test_a_plan_reads_well() -> None:
         known.rank = 6
         _mixed(held)
         lines = str(held.plan()).splitlines()
-    assert lines[0] == "7 writes in 3 calls"
-    assert lines[1].startswith("transaction: 2 items, ")
+        plan = held.plan()
+    assert lines[0] == f"7 writes in 3 calls, {plan.bytes} bytes, 3 units"
+    assert lines[1] == f"transaction: 2 items, {plan.calls[0].bytes} bytes, 1 unit"
+    assert plan.bytes == sum(len(call.operation.request.body) for call in plan.calls)
     assert lines[2].startswith("  set task 'task:2', ")
     assert lines[2].endswith(" bytes when rank == 1")
     assert "  delete task 'task:7' when who NOT EXISTS" in lines
