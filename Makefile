@@ -5,6 +5,9 @@
 
 PYTHON  ?= python3
 BACKEND ?= local
+# How long `make fuzz` takes, and where its chance begins: the same seed, the same calls.
+SECONDS ?= 600
+SEED    ?= $(shell date +%s)
 VENV    := .venv
 BIN     := $(VENV)/bin
 PIP     := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -13,7 +16,7 @@ CLEAN   := build/wheel-venv
 
 .DEFAULT_GOAL := help
 .PHONY: help install test format check-format lint layers mypy pyright pytest docs package \
-	demo bench clean
+	fuzz demo bench clean
 
 help: ## List the commands
 	@echo "forge_orm: make TARGET [PYTHON=python3.12]"
@@ -45,6 +48,10 @@ pyright: $(VENV)/.dev ## Check types with pyright
 
 pytest: $(VENV)/.dev ## Run the tests; the documentation's examples are among them
 	$(BIN)/python -m pytest -n 2
+
+fuzz: $(VENV)/.dev ## Send the local Forge calls of every kind; SECONDS=600 SEED=...
+	FORGE_ORM_FUZZ_SECONDS=$(SECONDS) FORGE_ORM_FUZZ_SEED=$(SEED) \
+		$(BIN)/python -m pytest --durations=0 tests/fuzz
 
 docs: $(VENV)/.dev ## Build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -6,7 +6,8 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 from ..errors import TransportError
@@ -19,17 +20,18 @@ from .admin import Admin
 from .log import RequestLog
 from .openapi import PREFIX, description
 from .refusals import Refusal, answer
-from .tenants import Invocations, tenant_of
+from .tenants import Tenants
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
-Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
+Headers: TypeAlias = Mapping[bytes, bytes]
 
 BODY_MAX_BYTES: Final = 2 * PAYLOAD_MAX_BYTES
 """More than any call the service takes: escapes in JSON may double a payload."""
 
+_JSON: Final = b"application/json"
 _log: Final = logging.getLogger("forge_orm.server")
 
 
@@ -50,6 +52,7 @@ class ForgeApp:
         admin: Admin | None = None,
         log: RequestLog | None = None,
         readings: Readings = STRICT,
+        installations: Mapping[str, str] = MappingProxyType({}),
         clock: Callable[[], float] = time.time,
         body_max_bytes: int = BODY_MAX_BYTES,
     ) -> None:
@@ -57,15 +60,15 @@ class ForgeApp:
 
         *faults* let calls go wrong; *admin* serves what tests ask for below ``/admin``, and
         brings its faults along; *log* is told of every call to the storage API. *readings*
-        say which headers are taken; *clock* returns the Unix time.
+        say which headers are taken, *installations* whom an invocation id, a token or an
+        installation id is for, where that is not itself; *clock* returns the Unix time.
         """
         self._backend = backend
         self._admin = admin
         brought = None if admin is None else admin.faults
         self._faults = brought if faults is None else faults  # an empty `Faults` is false
         self._log = log
-        self._readings = readings
-        self._invocations = Invocations(readings.invocation_lifetime, clock)
+        self._tenants = Tenants(readings, installations, clock)
         self._body_max = body_max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -112,7 +115,7 @@ class ForgeApp:
         if path == "/openapi.json" and method == "GET":
             return answer(200, description())
         if self._admin is not None and (path == ADMIN or path.startswith(f"{ADMIN}/")):
-            body = await _body(receive, scope["headers"], self._body_max)
+            body = await _body(receive, dict(scope["headers"]), self._body_max)
             return self._admin.answer(method, path, body)
         raise _unknown(path)
 
@@ -125,10 +128,9 @@ class ForgeApp:
         return effect.instead or effect.answer(self._perform(effect.request))
 
     async def _request(self, scope: Scope, receive: Receive) -> Request:
-        headers: Headers = scope["headers"]
         operation = _operation(scope)
-        tenant = tenant_of(headers, self._readings)
-        self._invocations.check(tenant)
+        tenant = self._tenants.of(scope["headers"])
+        headers: Headers = dict(scope["headers"])
         _check_json(headers)
         body = await _body(receive, headers, self._body_max)
         return Request(operation, body, tenant=tenant)
@@ -166,40 +168,41 @@ def _unknown(path: str) -> Refusal:
 
 
 def _check_json(headers: Headers) -> None:
-    kind = _header(headers, b"content-type")
-    if kind.partition(";")[0].strip().lower() != "application/json":
-        message = f"content-type is {kind!r}: send application/json"
+    given = headers.get(b"content-type", b"")
+    if given != _JSON and given.partition(b";")[0].strip().lower() != _JSON:
+        message = f"content-type is {given.decode('latin-1')!r}: send application/json"
         raise Refusal(415, "UNSUPPORTED_MEDIA_TYPE", message)
 
 
 async def _body(receive: Receive, headers: Headers, most: int) -> bytes:
     """Read the body, up to *most* bytes, whether or not its length was announced."""
-    announced = _header(headers, b"content-length")
-    # Twenty digits are past any bound; int() refuses thousands.
-    size = int(announced.lstrip("0")[:20] or 0) if announced.isdecimal() else 0
+    size = _announced(headers)
     chunks: list[bytes] = []
-    more = True
+    received, more = 0, True
     while more and size <= most:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise Refusal(400, "BAD_REQUEST", "the call ended before its body did")
         chunks.append(message.get("body", b""))
         more = message.get("more_body", False)
-        size = max(size, sum(map(len, chunks)))
+        received += len(chunks[-1])
+        size = max(size, received)
     if size > most:
         problem = f"the body has more than {most} bytes, the most any call may have"
         raise Refusal(413, "PAYLOAD_TOO_LARGE", problem)
-    return b"".join(chunks)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-def _header(headers: Headers, name: bytes) -> str:
-    return next((value.decode("latin-1") for key, value in headers if key == name), "")
+def _announced(headers: Headers) -> int:
+    length = headers.get(b"content-length", b"")
+    # Twenty digits are past any bound; int() refuses thousands.
+    return int(length.lstrip(b"0")[:20] or 0) if length.isdigit() else 0
 
 
 async def _reply(send: Send, response: Response) -> None:
     headers = [(name.encode(), value.encode()) for name, value in response.headers.items()]
     if response.status != 204:
-        headers.append((b"content-length", str(len(response.body)).encode()))
+        headers.append((b"content-length", b"%d" % len(response.body)))
     headers.append((b"x-b3-traceid", b"%016x" % random.getrandbits(64)))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     await send({"type": "http.response.body", "body": response.body})

@@ -90,6 +90,8 @@ class Served:
 def _server(app: ForgeApp) -> uvicorn.Server:
     try:
         import uvicorn
+
+        from .protocol import Protocol
     except ImportError as error:
         raise ConfigurationError(
             "serving needs uvicorn: pip install 'forge-orm[server]'"
@@ -97,6 +99,8 @@ def _server(app: ForgeApp) -> uvicorn.Server:
     logging.getLogger("uvicorn.error").addFilter(_is_no_drop)
     config = uvicorn.Config(
         app,
+        http=Protocol,
+        ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,

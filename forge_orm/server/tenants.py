@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Final
 
 from ..local import STRICT, Readings
@@ -12,6 +16,8 @@ from .refusals import Refusal, unauthorized
 
 PROXY_HEADER: Final = b"forge-proxy-authorization"
 BEARER_HEADER: Final = b"authorization"
+_HEADERS: Final = (PROXY_HEADER, BEARER_HEADER)
+_REMEMBERED: Final = 1024
 # containers-reference/ref-api
 _FIELDS: Final = ("id", "installationId", "as", "accountId")
 _EXPECTED: Final = (
@@ -21,37 +27,61 @@ _EXPECTED: Final = (
 _VISIBLE: Final = re.compile(r"[!-~]+")
 
 
-def tenant_of(headers: Iterable[tuple[bytes, bytes]], readings: Readings = STRICT) -> Tenant:
-    """Read the tenant from *headers*, whose names are lower-case, as *readings* say.
+class Tenants:
+    """Reads whom calls are made for.
 
-    Raises:
-        Refusal: 401 for a header that is missing or malformed, 403 for a user's call.
+    Args:
+        readings: which headers are taken, and for how long an invocation lasts.
+        installations: the installation of an invocation, a token or an installation, by its
+            id. What is not among them is for itself, where it is an installation, else for
+            the store's default one.
+        clock: returns the Unix time in seconds.
     """
-    given = [(name, value) for name, value in headers if name in (PROXY_HEADER, BEARER_HEADER)]
-    if len(given) != 1:
-        found = "more than one credential" if given else "no credential"
-        raise unauthorized(f"{found}: {_EXPECTED}")
-    name, value = given[0]
-    text = value.decode("latin-1").strip()
-    return _container_tenant(text, readings) if name == PROXY_HEADER else _remote_tenant(text)
 
+    def __init__(
+        self,
+        readings: Readings = STRICT,
+        installations: Mapping[str, str] = MappingProxyType({}),
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Know no call yet."""
+        self._readings, self._installations, self._clock = readings, installations, clock
+        # Most calls come with a header that an earlier one had.
+        self._read = lru_cache(maxsize=_REMEMBERED)(self._tenant)
+        self._begun: dict[str, float] = {}
 
-class Invocations:
-    """Remembers when each invocation was first heard of, and ends it after its lifetime."""
+    def of(self, headers: Iterable[tuple[bytes, bytes]]) -> Tenant:
+        """Return the tenant that *headers*, whose names are lower-case, speak for.
 
-    def __init__(self, lifetime: float, clock: Callable[[], float]) -> None:
-        """End invocations *lifetime* seconds of *clock* after their first call; 0 is never."""
-        self._lifetime, self._clock = lifetime, clock
-        self._first: dict[str, float] = {}
+        Raises:
+            Refusal: 401 for a header that is missing or malformed, or an invocation that is
+                over, 403 for a user's call.
+        """
+        given = [header for header in headers if header[0] in _HEADERS]
+        if len(given) != 1:
+            found = "more than one credential" if given else "no credential"
+            raise unauthorized(f"{found}: {_EXPECTED}")
+        tenant = self._read(*given[0])
+        if self._readings.invocation_lifetime and tenant.invocation is not None:
+            self._check_age(tenant.invocation)
+        return tenant
 
-    def check(self, tenant: Tenant) -> None:
-        """Refuse a call for an invocation that is over."""
-        if not self._lifetime or tenant.invocation is None:
-            return
-        now = self._clock()
-        if now - self._first.setdefault(tenant.invocation, now) >= self._lifetime:
+    def _tenant(self, name: bytes, value: bytes) -> Tenant:
+        text = value.decode("latin-1").strip()
+        if name == BEARER_HEADER:
+            tenant = _remote_tenant(text)
+        else:
+            tenant = _container_tenant(text, self._readings)
+        known = tenant.installation or tenant.invocation or tenant.token or ""
+        installation = self._installations.get(known)
+        return tenant if installation is None else replace(tenant, installation=installation)
+
+    def _check_age(self, invocation: str) -> None:
+        """Refuse an invocation whose first call is too long ago."""
+        now, lifetime = self._clock(), self._readings.invocation_lifetime
+        if now - self._begun.setdefault(invocation, now) >= lifetime:
             raise unauthorized(
-                f"the invocation is over: its id was good for {self._lifetime:g} seconds. "
+                f"the invocation is over: its id was good for {lifetime:g} seconds. "
                 "Work that takes longer is done for an installationId"
             )
 

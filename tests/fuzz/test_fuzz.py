@@ -7,6 +7,7 @@ the same seed makes the same calls.
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import time
 from collections.abc import Callable
@@ -29,7 +30,7 @@ from .calls import HISTORIES, Call, admin_calls
 from .checks import Cursors, check, dump, opened
 from .wire import PATIENCE, Complaints, Wire, answers, shouts
 
-SECONDS = float(os.environ.get("FORGE_ORM_FUZZ_SECONDS", "20"))
+SECONDS = float(os.environ.get("FORGE_ORM_FUZZ_SECONDS", "30"))
 SEED = int(os.environ.get("FORGE_ORM_FUZZ_SEED", "0"))
 # Some of what is sent is long, and hypothesis warns of showing it.
 pytestmark = pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisWarning")
@@ -132,7 +133,8 @@ def test_the_server() -> None:
         keep_on(history, SECONDS * 0.2)
 
 
-def test_the_server_spoken_to_in_no_http() -> None:
+def test_the_server_spoken_to_in_no_http(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.ERROR, "uvicorn.error")  # it warns of each
     with opened() as store, Complaints() as complaints, Served(ForgeApp(store)) as served:
         wire = Wire(served.url)
 
@@ -142,6 +144,7 @@ def test_the_server_spoken_to_in_no_http() -> None:
             complaints.texts.clear()
             answer = wire.shout(raw)
             assert b"Traceback" not in answer
+            assert b"text/plain" not in answer
             assert [status for status in answers(answer) if status >= 500] == []
             assert httpx.get(f"{served.url}/health").status_code == 200
             assert complaints.texts == []

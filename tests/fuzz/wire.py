@@ -51,7 +51,8 @@ class Wire:
         with self._connect() as connection, connection.makefile("rb") as coming:
             try:
                 connection.sendall(raw)
-                connection.shutdown(socket.SHUT_WR)
+                with contextlib.suppress(OSError):  # it may have hung up already
+                    connection.shutdown(socket.SHUT_WR)
                 return coming.read()
             except ConnectionError:
                 return b""

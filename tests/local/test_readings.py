@@ -12,7 +12,7 @@ from forge_orm.errors import ConfigurationError
 from forge_orm.local import FAST, LENIENT, STRICT, SWITCHES, Readings, read_readings
 from forge_orm.schema import IndexSchema
 from forge_orm.server.refusals import Refusal
-from forge_orm.server.tenants import tenant_of
+from forge_orm.server.tenants import Tenants
 
 from .test_queries import joined, where
 from .world import BOOK, DAY, World
@@ -272,7 +272,7 @@ def credential(world: World, text: str) -> Any:
     """Return whom a header speaks for, or the status of the refusal."""
     headers = [(b"forge-proxy-authorization", text.encode())]
     try:
-        return tenant_of(headers, world.backend.engine.readings).installation
+        return Tenants(world.backend.engine.readings).of(headers).installation
     except Refusal as refusal:
         return refusal.response.status
 

@@ -12,7 +12,7 @@ from forge_orm import Tenant
 from forge_orm.backends.credentials import container_header, remote_header
 from forge_orm.local import LENIENT, Readings
 from forge_orm.server import ForgeApp
-from forge_orm.server.tenants import tenant_of
+from forge_orm.server.tenants import Tenants
 from forge_orm.wire import Request, Response
 
 from .asgi import JSON, call
@@ -128,8 +128,8 @@ values = st.from_regex(re.compile(r"[!-+\--~]{1,40}"), fullmatch=True)
 @given(value=values)
 def test_what_the_client_writes_the_server_reads(value: str) -> None:
     for tenant in (Tenant(invocation=value), Tenant(installation=value.replace("/", "-"))):
-        assert tenant_of([container_header(tenant)]) == tenant
-    assert tenant_of([remote_header(Tenant(token=value))]) == Tenant(token=value)
+        assert Tenants().of([container_header(tenant)]) == tenant
+    assert Tenants().of([remote_header(Tenant(token=value))]) == Tenant(token=value)
 
 
 def test_an_invocation_ends_and_an_installation_does_not() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import socket
@@ -234,3 +235,27 @@ def test_serve_runs_until_interrupted(sent: signal.Signals, code: int, rest: str
             assert process.stdout.read() == rest
         finally:
             process.kill()
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"no http\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+        b"POST / HTTP/1.1\r\nno colon\r\n\r\n",
+    ],
+)
+def test_what_is_no_http_is_refused_in_the_same_form(app: ForgeApp, raw: bytes) -> None:
+    with Served(app) as served, connect(served.url) as connection:
+        connection.sendall(raw)
+        with connection.makefile("rb") as answer:
+            head, _, body = answer.read().partition(b"\r\n\r\n")
+
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert b"content-type: application/json" in head
+    assert json.loads(body) == {
+        "code": "BAD_REQUEST",
+        "message": "Invalid HTTP request received.",
+    }
