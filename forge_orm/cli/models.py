@@ -28,8 +28,10 @@ ModelsOption: TypeAlias = Annotated[
 ]
 
 
-def declared_schemas(models: Sequence[str] | None) -> list[EntitySchema]:
+def declared_schemas(models: Sequence[str] | None, *, instead: str = "") -> list[EntitySchema]:
     """Import *models* and return what their entity classes declare.
+
+    Where none is named, *instead* ends the sentence that says what to do.
 
     Raises:
         ConfigurationError: no module is named, one cannot be imported, or none of them
@@ -39,7 +41,7 @@ def declared_schemas(models: Sequence[str] | None) -> list[EntitySchema]:
     if not names:
         raise ConfigurationError(
             "which classes? Name their module with --models app.models, or put "
-            '[tool.forge_orm] models = ["app.models"] into pyproject.toml'
+            f'[tool.forge_orm] models = ["app.models"] into pyproject.toml{instead}'
         )
     # As python -m does: what stands in the current folder can be imported.
     if "" not in sys.path:

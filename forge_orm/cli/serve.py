@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
 
+from .. import limits
 from ..errors import ConfigurationError
-from ..local import PROFILES, LocalBackend, read_readings
+from ..local import PROFILES, LocalBackend, Readings, read_readings
 from ..manifest import compare, read_schemas
 from ..schema import EntitySchema
 from .models import ModelsOption, declared_schemas
 from .output import err
 from .watch import ManifestSource, watching
+
+if TYPE_CHECKING:
+    from ..server.log import RequestLog
 
 
 class Profile(StrEnum):
@@ -70,6 +74,15 @@ def serve(
             "[b]refuse_undeclared=off[/b]; a wrong name lists all. Repeat it for more.",
         ),
     ] = None,
+    installation: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ID=NAME",
+            help="Let calls with this invocation id, token or installation id be for the "
+            "installation NAME. Else an installation id is itself, and all others are for "
+            "[b]local[/b]. Repeat it for more.",
+        ),
+    ] = None,
     index_delay: Annotated[
         float,
         typer.Option(
@@ -83,8 +96,9 @@ def serve(
         list[str] | None,
         typer.Option(
             metavar="KIND[,NAME=VALUE…]",
-            help="Let calls go wrong: latency, throttle, fail, fail-after, drop, lose or "
-            "partial, e.g. [b]lose,operations=set+batch/set,rate=0.1[/b]. Repeat it for more.",
+            help="Let calls go wrong: latency, throttle, fail, fail-after, drop, lose, partial "
+            "or conflict, e.g. [b]lose,operations=set+batch/set,rate=0.1[/b]. Repeat it for "
+            "more.",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Chooses which calls go wrong.")] = 0,
@@ -101,7 +115,9 @@ def serve(
     admin: Annotated[
         bool,
         typer.Option(
-            "--admin", help="Serve /admin: faults, the time, reset and snapshots, for tests."
+            "--admin",
+            help="Serve /admin, for tests: faults, the time, late queries, limits of units, "
+            "reset and snapshots.",
         ),
     ] = False,
     log_format: Annotated[
@@ -116,13 +132,13 @@ def serve(
     from ..faults import Capacity, Faults, MovableClock, Stale
     from ..server import Admin, ForgeApp
     from ..server import serve as run
-    from ..server.log import RequestLog
 
     readings = read_readings(reading or (), PROFILES[profile])
     faults, clock = Faults(*(fault or ()), seed=seed), MovableClock()
-    declared = _declared(manifest, models, watch)
+    installations = _pairs(installation or ())
+    declared = _declared(manifest, models, watch, readings)
     with ExitStack() as stack:
-        backend = stack.enter_context(
+        store = stack.enter_context(
             LocalBackend(
                 data or ":memory:",
                 schemas=declared.schemas,
@@ -131,19 +147,46 @@ def serve(
                 index_delay=index_delay,
             )
         )
-        backend.build_indexes()
+        store.build_indexes()
         if declared.watched is not None:
-            stack.enter_context(watching(declared.watched, backend.build_indexes))
-        late = Stale(backend, stale, clock=clock) if stale else backend
+            stack.enter_context(watching(declared.watched, store.build_indexes))
+        late = Stale(store, stale or readings.query_lag, clock=clock)
+        limited = Capacity(
+            late,
+            reads=limits.READ_UNITS_PER_MINUTE if capacity else None,
+            writes=limits.WRITE_UNITS_PER_MINUTE if capacity else None,
+            retry_after=not readings.silent_throttle,
+            rounded_once=readings.units_rounded_once,
+            clock=clock,
+        )
+        governed = Admin(faults=faults, clock=clock, stale=late, capacity=limited)
         app = ForgeApp(
-            Capacity(late, clock=clock) if capacity else late,
+            limited,
             faults=faults,
-            admin=Admin(faults=faults, clock=clock, store=backend) if admin else None,
-            log=None if quiet else RequestLog(_write, log_format.value),
+            admin=governed if admin else None,
+            log=None if quiet else _request_log(log_format, readings),
             readings=readings,
+            installations=installations,
             clock=clock,
         )
         run(app, host, port, started=lambda url: _started(url, declared.schemas(), data))
+
+
+def _request_log(format: LogFormat, readings: Readings) -> RequestLog:
+    from ..server.log import RequestLog
+
+    return RequestLog(_write, format.value, rounded_once=readings.units_rounded_once)
+
+
+def _pairs(settings: Iterable[str]) -> dict[str, str]:
+    """Read ``ID=NAME``; an id may hold a ``=``, the name of an installation not."""
+    pairs: dict[str, str] = {}
+    for setting in settings:
+        known, _, name = setting.rpartition("=")
+        if not known or not name:
+            raise ConfigurationError(f"--installation {setting!r}: say ID=NAME")
+        pairs[known] = name
+    return pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,14 +197,17 @@ class _Declared:
     watched: ManifestSource | None = None
 
 
-def _declared(manifest: Path | None, models: list[str] | None, watch: bool) -> _Declared:
+def _declared(
+    manifest: Path | None, models: list[str] | None, watch: bool, readings: Readings
+) -> _Declared:
     """Take the schemas of the manifest, of the classes, or of both if they agree."""
     if manifest is None:
         if watch:
             raise ConfigurationError("watch what? --watch needs --manifest")
-        listed = declared_schemas(models)
+        listed = declared_schemas(models, instead=". Or give --manifest manifest.yml")
         return _Declared(lambda: listed)
-    source = ManifestSource(manifest, _report) if watch else None
+    strict = readings.refuse_redefined
+    source = ManifestSource(manifest, _report, refuse_redefined=strict) if watch else None
     written = read_schemas(manifest) if source is None else source.schemas()
     if models and (differences := compare(declared_schemas(models), written)):
         raise ConfigurationError(

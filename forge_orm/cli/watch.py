@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import ConfigurationError
-from ..manifest import Difference, compare, read_schemas
+from ..manifest import Change, Difference, compare, read_schemas
 from ..schema import EntitySchema
 
 _SECONDS: float = 0.5
@@ -17,13 +17,23 @@ _SECONDS: float = 0.5
 class ManifestSource:
     """What a manifest declares, as of the last look at it; for ``LocalBackend(schemas=…)``."""
 
-    def __init__(self, path: Path, report: Callable[[str], object]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        report: Callable[[str], object],
+        *,
+        refuse_redefined: bool = True,
+    ) -> None:
         """Read the manifest at *path*; *report* is told what became of it later.
+
+        With *refuse_redefined* no attribute takes another type later, and no index another
+        partition or range; see `forge_orm.local.Readings`.
 
         Raises:
             ConfigurationError: the manifest cannot be read.
         """
         self.path, self._report = path, report
+        self._refuse_redefined = refuse_redefined
         self._seen = _version(path)
         self._schemas = read_schemas(path)
 
@@ -47,10 +57,20 @@ class ManifestSource:
             self._report(f"{error}; what was declared before stays in force")
             return False
         differences = compare(fresh, self._schemas)
-        if not differences:
+        if not differences or self._is_refused(differences):
             return False
         self._schemas = fresh
         self._tell(differences)
+        return True
+
+    def _is_refused(self, differences: list[Difference]) -> bool:
+        """Whether something is defined otherwise under its name; says so."""
+        redefined = [one for one in differences if one.change is Change.CHANGED]
+        if not redefined or not self._refuse_redefined:
+            return False
+        for one in redefined:
+            self._report(f"{self.path}: {one}; what was declared before stays in force")
+        self._report("start anew, or with --reading refuse_redefined=off, to have it changed")
         return True
 
     def _tell(self, differences: list[Difference]) -> None:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
 from .. import limits
-from ..units import READS, units_of
+from ..units import READS, units, write_units
 from ..wire import AsyncBackend, Backend, Request, Response, Tenant
 
-_THROTTLED: Final = Response(
-    429,
-    b'{"code":"REQUEST_THROTTLED","message":"the capacity units of this minute are used up"}',
-    {"content-type": "application/json"},
-)
+_MESSAGE: Final = "the capacity units of this minute are used up"
+_MINUTE: Final = 60
 
 
 @dataclass(slots=True)
@@ -35,8 +34,11 @@ class Capacity:
 
     Args:
         backend: what answers while there are units left; either colour.
-        reads: read units a minute.
-        writes: write units a minute.
+        reads: read units a minute; None is no limit.
+        writes: write units a minute; None is no limit.
+        retry_after: a 429 says in ``Retry-After`` when the minute is over; no document says
+            that the service does.
+        rounded_once: False rounds each item of a batch or transaction by itself.
         clock: returns the Unix time in seconds.
     """
 
@@ -44,19 +46,22 @@ class Capacity:
         self,
         backend: Backend | AsyncBackend,
         *,
-        reads: int = limits.READ_UNITS_PER_MINUTE,
-        writes: int = limits.WRITE_UNITS_PER_MINUTE,
+        reads: int | None = limits.READ_UNITS_PER_MINUTE,
+        writes: int | None = limits.WRITE_UNITS_PER_MINUTE,
+        retry_after: bool = False,
+        rounded_once: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Begin with nothing used."""
         self.backend, self.reads, self.writes = backend, reads, writes
-        self._clock = clock
-        self._used: dict[Tenant | None, Usage] = {}
+        self._retry_after, self._rounded_once, self._clock = retry_after, rounded_once, clock
+        self._used: dict[str | None, Usage] = {}
 
     def usage(self, tenant: Tenant | None = None) -> Usage:
-        """Return what *tenant* used in this minute."""
-        minute = int(self._clock() // 60)
-        used = self._used.setdefault(tenant, Usage())
+        """Return what the installation of *tenant* used in this minute."""
+        minute = int(self._clock() // _MINUTE)
+        whose = None if tenant is None else tenant.installation
+        used = self._used.setdefault(whose, Usage())
         if used.minute != minute:
             used.minute, used.reads, used.writes = minute, 0, 0
         return used
@@ -64,30 +69,38 @@ class Capacity:
     def send(self, request: Request, /) -> Response:
         """Answer one request, blocking."""
         if self._spent(request):
-            return _THROTTLED
+            return self._throttled()
         backend: Any = self.backend
         return self._counted(request, backend.send(request))
 
     async def asend(self, request: Request, /) -> Response:
         """Answer one request, awaiting."""
         if self._spent(request):
-            return _THROTTLED
+            return self._throttled()
         backend: Any = self.backend
         return self._counted(request, await backend.asend(request))
 
     def _spent(self, request: Request) -> bool:
-        used = self.usage(request.tenant)
         if request.operation in READS:
-            return used.reads >= self.reads
-        return used.writes + units_of(len(request.body)) > self.writes
+            return self.reads is not None and self.usage(request.tenant).reads >= self.reads
+        if self.writes is None:
+            return False
+        due = write_units(request, rounded_once=self._rounded_once)
+        return self.usage(request.tenant).writes + due > self.writes
 
     def _counted(self, request: Request, response: Response) -> Response:
-        used = self.usage(request.tenant)
-        if request.operation in READS:
-            used.reads += units_of(len(response.body))
-        else:
-            used.writes += units_of(len(request.body))
+        if self.reads is not None or self.writes is not None:
+            used = self.usage(request.tenant)
+            cost = units(request, response, rounded_once=self._rounded_once)
+            used.reads, used.writes = used.reads + cost.read, used.writes + cost.write
         return response
+
+    def _throttled(self) -> Response:
+        headers = {"content-type": "application/json"}
+        if self._retry_after:
+            headers["retry-after"] = str(math.ceil(_MINUTE - self._clock() % _MINUTE))
+        body = json.dumps({"code": "REQUEST_THROTTLED", "message": _MESSAGE})
+        return Response(429, body.encode(), headers)
 
     def __repr__(self) -> str:
         """Show the backend and the budget."""

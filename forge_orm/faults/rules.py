@@ -39,6 +39,12 @@ class FaultKind(StrEnum):
     """The call is carried out, and the connection ends before the answer."""
     PARTIAL = "partial"
     """Some items of a batch fail, about half and at least one; the others are carried out."""
+    CONFLICT = "conflict"
+    """A transaction loses against another: CONDITIONAL_CHECK_FAILED; nothing is carried out."""
+
+
+_ONLY: Final = {FaultKind.PARTIAL: "batch/", FaultKind.CONFLICT: "transaction"}
+"""What the operations begin with that a kind is only for."""
 
 
 class Fault(BaseModel):
@@ -180,7 +186,7 @@ class Faults:
     def _strikes(self, number: int, rule: Fault, request: Request) -> bool:
         if rule.operations and request.operation not in rule.operations:
             return False
-        if rule.kind is FaultKind.PARTIAL and not request.operation.startswith("batch/"):
+        if not request.operation.startswith(_ONLY.get(rule.kind, "")):
             return False
         if self._left.get(number) == 0 or self._random.random() >= rule.rate:
             return False
@@ -202,6 +208,8 @@ class Faults:
             case FaultKind.LOSE:
                 lost = AnswerLost(f"{request.operation}: its answer was dropped on purpose")
                 return Effect(request, delay, after=lost)
+            case FaultKind.CONFLICT:
+                return Effect(request, delay, instead=_CONFLICT)
             case _:
                 return self._halved(request, delay)
 
@@ -249,6 +257,13 @@ def _throttled(request: Request, retry_after: int | None) -> Response:
 def _failed(status: int) -> Response:
     code = "INTERNAL_SERVER_ERROR" if status == 500 else "SERVICE_UNAVAILABLE"
     return Response(status, _json({"code": code, "message": "failed on purpose"}), _JSON)
+
+
+_CONFLICT: Final = Response(
+    400,
+    b'{"code":"CONDITIONAL_CHECK_FAILED","message":"another was first, on purpose"}',
+    _JSON,
+)
 
 
 def _items(body: bytes) -> list[dict[str, Any]]:

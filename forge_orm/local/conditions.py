@@ -11,7 +11,7 @@ from ..schema import AttributeType, EntitySchema, IndexSchema
 from . import shapes
 from .readings import Readings
 from .refusal import Refusal, bad_request
-from .values import fits
+from .values import fits, utf16
 
 
 def _begins_with(ours: str, theirs: str) -> bool:
@@ -37,6 +37,7 @@ _TEXTUAL: Final[_Pairs] = {
 }
 _PAIRS: Final[_Pairs] = {**_ORDERED, **_EQUALITY, **_TEXTUAL}
 _PRESENCE: Final = ("EXISTS", "NOT_EXISTS")
+_BY_ORDER: Final = (*_ORDERED, "BETWEEN")
 _FILTERS: Final = (*_PAIRS, "BETWEEN", *_PRESENCE)
 RANGES: Final = (*_ORDERED, "EQUAL_TO", "BETWEEN", "BEGINS_WITH")
 _NEGATIVE: Final = ("NOT_EQUAL_TO", "NOT_CONTAINS")
@@ -75,9 +76,16 @@ class Clause(NamedTuple):
             return self.condition in _NEGATIVE and not readings.absent_attribute_fails
         if self.loose and not self._comparable(value):
             return self.condition == "NOT_EQUAL_TO"
+        ours, *theirs = self._in_order(value, readings)
         if self.condition == "BETWEEN":
-            return bool(self.values[0] <= value <= self.values[1])
-        return _PAIRS[self.condition](value, self.values[0])
+            return bool(theirs[0] <= ours <= theirs[1])
+        return _PAIRS[self.condition](ours, theirs[0])
+
+    def _in_order(self, value: Any, readings: Readings) -> tuple[Any, ...]:
+        """Return *value* and the condition's values, in a form that compares as it should."""
+        compared: tuple[Any, ...] = (value, *self.values)
+        by_units = self.condition in _BY_ORDER and not readings.utf8_order
+        return tuple(map(utf16, compared)) if by_units and type(value) is str else compared
 
     def _comparable(self, value: Any) -> bool:
         if type(value) in (dict, list):

@@ -115,6 +115,21 @@ class Engine:
         values.check_entity_name(name)
         raise Refusal("SCHEMA_NOT_FOUND", f"entity {name!r} is not declared", 404)
 
+    def declared(self, name: str, key: str) -> EntitySchema:
+        """Return the schema of an entity; refuses a *key* that could be none of it, too."""
+        if not self.readings.schema_before_key:
+            values.check_key(key)
+        schema = self.schema(name)
+        values.check_key(key)
+        return schema
+
+    def table_of(self, item: dict[str, Any]) -> Table:
+        """Return where *item*, of a body or a list in one, is stored."""
+        if "entityName" in item:
+            return self.store.table(self.declared(item["entityName"], item["key"]))
+        values.check_key(item["key"])
+        return self.store.keys
+
     # --- one row ------------------------------------------------------------------------
 
     def row(self, table: Table, tenant: int, key: str) -> Row | None:
@@ -173,8 +188,7 @@ class Engine:
 
     def _get(self, body: bytes, tenant: int) -> Response:
         request = shapes.fields(self.parse(body), _KEY, _OPTIONS)
-        metadata = shapes.get_options(request)
-        return self._read(self.store.keys, tenant, request["key"], metadata)
+        return self._found(request, tenant, shapes.get_options(request))
 
     def _set(self, body: bytes, tenant: int) -> Response:
         request = shapes.fields(self.parse(body), {"key": str, "value": object}, _OPTIONS)
@@ -186,8 +200,7 @@ class Engine:
 
     def _delete(self, body: bytes, tenant: int) -> Response:
         request = shapes.fields(self.parse(body), _KEY, {})
-        values.check_key(request["key"])
-        self.remove(self.store.keys, tenant, request["key"])
+        self.remove(self.table_of(request), tenant, request["key"])
         return self.answers.nothing
 
     def _secret_get(self, body: bytes, tenant: int) -> Response:
@@ -223,18 +236,17 @@ class Engine:
         self.remove(self.store.secrets, tenant, request["key"])
         return self.answers.nothing
 
-    def _read(
-        self,
-        table: Table,
-        tenant: int,
-        key: str,
-        metadata: tuple[str, ...],
-        entity: str | None = None,
+    def _found(
+        self, request: dict[str, Any], tenant: int, metadata: tuple[str, ...]
     ) -> Response:
-        values.check_key(key)
-        if (row := self.row(table, tenant, key)) is None:
+        row = self._present(request, tenant)
+        return self.answers.found(request["key"], row, metadata, request.get("entityName"))
+
+    def _present(self, item: dict[str, Any], tenant: int) -> Row:
+        """Return the row that *item* names; refuses where there is none."""
+        if (row := self.row(self.table_of(item), tenant, item["key"])) is None:
             raise key_not_found()
-        return self.answers.found(key, row, metadata, entity)
+        return row
 
     # --- entities -----------------------------------------------------------------------
 
@@ -253,15 +265,12 @@ class Engine:
 
     def _any_entity_get(self, body: bytes, tenant: int) -> Response:
         request = shapes.fields(self.parse(body), _ENTITY, _OPTIONS)
-        metadata = shapes.get_options(request)
-        table = self.store.table(self.schema(request["entityName"]))
-        return self._read(table, tenant, request["key"], metadata, request["entityName"])
+        return self._found(request, tenant, shapes.get_options(request))
 
     def _entity_set(self, body: bytes, tenant: int) -> Response:
         request = shapes.fields(self.parse(body), {**_ENTITY, "value": dict}, _OPTIONS)
         options = shapes.set_options(request, extended=True)
-        schema = self.schema(request["entityName"])
-        values.check_key(request["key"])
+        schema = self.declared(request["entityName"], request["key"])
         stored, cells = self.entity_row(schema, request["value"])
         table = self.store.table(schema)
         before, after = self.put(table, tenant, request["key"], stored, cells, options)
@@ -269,9 +278,7 @@ class Engine:
 
     def _entity_delete(self, body: bytes, tenant: int) -> Response:
         request = shapes.fields(self.parse(body), _ENTITY, {})
-        table = self.store.table(self.schema(request["entityName"]))
-        values.check_key(request["key"])
-        self.remove(table, tenant, request["key"])
+        self.remove(self.table_of(request), tenant, request["key"])
         return self.answers.nothing
 
     def entity_row(
@@ -304,10 +311,7 @@ class Engine:
         failed: list[dict[str, Any]] = []
         for item in self._items(body, _OPTIONS, {}):
             try:
-                table = self._table_of(item)
-                values.check_key(item["key"])
-                if (row := self.row(table, tenant, item["key"])) is None:
-                    raise key_not_found()
+                row = self._present(item, tenant)
                 metadata = shapes.get_options(item)
                 done.append(
                     self.answers.row(item["key"], row, metadata, item.get("entityName"))
@@ -342,8 +346,7 @@ class Engine:
         if "entityName" not in item:
             values.check_key(key)
             return self.store.keys, key, values.plain_value(value, self.readings), ()
-        schema = self.schema(item["entityName"])
-        values.check_key(key)
+        schema = self.declared(item["entityName"], key)
         if not isinstance(value, dict):
             raise bad_request("the value of an entity must be an object")
         return self.store.table(schema), key, *self.entity_row(schema, cast("Any", value))
@@ -372,18 +375,11 @@ class Engine:
         failed: list[dict[str, Any]] = []
         for item in self._items(body, {}, {}):
             try:
-                table = self._table_of(item)
-                values.check_key(item["key"])
-                self.remove(table, tenant, item["key"])
+                self.remove(self.table_of(item), tenant, item["key"])
                 done.append(_name(item))
             except Refusal as refusal:
                 failed.append(_failure(item, refusal))
         return _batch_answer(to_json(done), failed)
-
-    def _table_of(self, item: dict[str, Any]) -> Table:
-        if "entityName" not in item:
-            return self.store.keys
-        return self.store.table(self.schema(item["entityName"]))
 
     def _items(
         self, body: bytes, optional: shapes.Shape, required: shapes.Shape
@@ -392,10 +388,11 @@ class Engine:
         needed: shapes.Shape = {**_KEY, **required}
         items = [
             shapes.fields(item, needed, more, "item")
-            for item in shapes.batch(body, self.readings)
+            for item in shapes.batch(body, self.readings, of_sets="value" in required)
         ]
         if len({(item.get("entityName"), item["key"]) for item in items}) < len(items):
-            raise Refusal("KEY_DUPLICATION_ERROR", "a key occurs twice in the batch")
+            own = "KEY_DUPLICATION_ERROR" if self.readings.own_batch_codes else "BAD_REQUEST"
+            raise Refusal(own, "a key occurs twice in the batch")
         return items
 
     # --- transactions -------------------------------------------------------------------

@@ -12,7 +12,7 @@ from . import conditions, cursors, shapes
 from .conditions import Clause, Conditions
 from .readings import Readings
 from .refusal import Refusal, bad_request
-from .store import Row, Table, column_of
+from .store import UTF16, Row, Table, column_of
 from .values import column, fits
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Search:
         limit = _limit(self._meant(request), "LIST_QUERY_LIMIT_EXCEEDED")
         metadata = shapes.get_options(request)
         clause = _key_clause(request.get("where"))
-        asked = cursors.fingerprint("keys", clause, self._bound(limit))
+        asked = self._asked(("keys",), (clause,), limit)
         after = cursors.read(request["after"], asked) if "after" in request else None
         readings = self._engine.readings
         walk = _Walk(self._engine.store.keys, None, readings, descending=False)
@@ -76,9 +76,8 @@ class Search:
         filters = self._filters(request, schema, index)
         _check_count(filters, clause)
         partition = self._partition(request.get("partition"), schema, index)
-        asked = cursors.fingerprint(
-            schema.name, index.name, partition, clause, filters, descending, self._bound(limit)
-        )
+        question = (partition, clause, filters, descending)
+        asked = self._asked((schema.name, index.name), question, limit)
         after = cursors.read(request["cursor"], asked) if "cursor" in request else None
         table = self._engine.store.table(schema)
         along = None if index.name == limits.BY_KEY else index
@@ -95,8 +94,14 @@ class Search:
             return request
         return {**request, "limit": int(cast("float", limit)) or limits.PAGE_DEFAULT}
 
-    def _bound(self, limit: int) -> int | None:
-        return limit if self._engine.readings.cursor_bound_to_limit else None
+    def _asked(self, where: tuple[str, ...], question: tuple[Any, ...], limit: int) -> str:
+        """Return what a cursor is bound to."""
+        readings = self._engine.readings
+        return cursors.fingerprint(
+            where,
+            question if readings.cursor_bound_to_query else None,
+            limit if readings.cursor_bound_to_limit else None,
+        )
 
     def _refuse_building(self, schema: EntitySchema, index: IndexSchema) -> None:
         if not self._engine.store.is_building(schema, index):
@@ -181,6 +186,8 @@ class _Walk:
         self._direction = "DESC" if descending else "ASC"
         self._key_direction = self._direction if readings.ties_follow_sort else "ASC"
         self._range = "key" if index is None else column_of(index.range)
+        if index is not None and not readings.utf8_order:
+            self._range += f" COLLATE {UTF16}"
         self._partition_columns = () if index is None else index.partition
         self._terms: list[str] = []
         self._values: list[Any] = []
@@ -197,6 +204,8 @@ class _Walk:
         values = [column(value) for value in clause.values]
         if clause.condition == "BETWEEN":
             self._term(f"{self._range} BETWEEN ? AND ?", *values)
+        elif clause.condition == "BEGINS_WITH" and not self._readings.utf8_order:
+            self._term(f"substr({self._range}, 1, length(?)) = ?", *values * 2)
         elif clause.condition == "BEGINS_WITH":
             self._term(f"{self._range} >= ?", values[0])
             if (beyond := _after_prefix(values[0])) is not None:

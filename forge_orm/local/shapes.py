@@ -152,7 +152,7 @@ def _ttl(options: dict[str, Any]) -> int | None:
     return seconds
 
 
-def batch(body: bytes, readings: Readings) -> list[Any]:
+def batch(body: bytes, readings: Readings, *, of_sets: bool) -> list[Any]:
     """Return the items of a batch: 1 to 25, in at most 4 MB."""
     _check_payload(body)
     items = parse(body, readings)
@@ -160,9 +160,10 @@ def batch(body: bytes, readings: Readings) -> list[Any]:
         raise bad_request("the body must be an array of at least one item")
     items = cast("list[Any]", items)
     if len(items) > limits.BATCH_MAX_ITEMS:
-        raise Refusal(
-            "TOO_MANY_BATCH_ENTITIES", f"{len(items)} items; at most {limits.BATCH_MAX_ITEMS}"
+        own = (
+            "TOO_MANY_BATCH_ENTITIES" if of_sets or readings.own_batch_codes else "BAD_REQUEST"
         )
+        raise Refusal(own, f"{len(items)} items; at most {limits.BATCH_MAX_ITEMS}")
     return items
 
 

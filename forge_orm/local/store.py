@@ -21,7 +21,7 @@ from pydantic_core import from_json
 
 from ..errors import ConfigurationError
 from ..schema import EntitySchema, IndexSchema
-from .values import column
+from .values import column, utf16
 
 _log: Final = logging.getLogger("forge_orm.local")
 _BUSY_SECONDS: Final = 60.0
@@ -35,6 +35,8 @@ _COLUMNS: Final = (
 )
 KEYS: Final = "keys"
 SECRETS: Final = "secrets"
+UTF16: Final = "UTF16"
+"""The name of the collation by UTF-16 units."""
 ENTITY: Final = "e_"
 """What the name of an entity's table begins with."""
 
@@ -329,6 +331,7 @@ class Store:
                 cached_statements=512,
             )
             _set_up(connection)
+            connection.create_collation(UTF16, _by_utf16)
         except sqlite3.Error as error:
             where = Path(self.path).absolute().parent
             raise ConfigurationError(
@@ -360,6 +363,12 @@ def _set_up(connection: sqlite3.Connection) -> None:
             time.sleep(0.002)
         else:
             return
+
+
+def _by_utf16(one: str, other: str) -> int:
+    """Return -1, 0 or 1, as *one* comes before, with or after *other*."""
+    ours, theirs = utf16(one), utf16(other)
+    return (ours > theirs) - (ours < theirs)
 
 
 def _create(connection: sqlite3.Connection, table: Table) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json
 
-from . import shapes, values
+from . import shapes
 from .conditions import Conditions, read_conditions
 from .refusal import Refusal
 from .store import Row, Table
@@ -37,7 +37,7 @@ class Transaction:
         engine = self._engine
         writes = [(item, *engine.prepared(item)) for item in self._sets]
         ttls = [shapes.set_options(item, extended=False).ttl for item in self._sets]
-        deletes = [(self._table(item), item["key"]) for item in self._deletes]
+        deletes = [(engine.table_of(item), item["key"]) for item in self._deletes]
         guards = list(self._guards())
         with engine.store.writing() as connection:
             for table, key, conditions in guards:
@@ -57,19 +57,10 @@ class Transaction:
                 continue
             if "entityName" not in item:
                 raise Refusal("BAD_REQUEST", "conditions are for entities, not for plain keys")
-            schema = self._engine.schema(item["entityName"])
+            schema = self._engine.declared(item["entityName"], item["key"])
             of_any = not self._engine.readings.refuse_any_conditions
             conditions = read_conditions(item["conditions"], schema, of_any=of_any)
-            values.check_key(item["key"])
             yield self._engine.store.table(schema), item["key"], conditions
-
-    def _table(self, item: dict[str, Any]) -> Table:
-        if "entityName" not in item:
-            values.check_key(item["key"])
-            return self._engine.store.keys
-        table = self._engine.store.table(self._engine.schema(item["entityName"]))
-        values.check_key(item["key"])
-        return table
 
     def _present(
         self, connection: sqlite3.Connection, table: Table, tenant: int, key: str

@@ -92,6 +92,10 @@ class EntityChecker:
         return {name: item for name, item in value.items() if name not in absent}
 
     def _check_undeclared(self, name: str) -> None:
+        if name in limits.RESERVED_ATTRIBUTES and self._readings.refuse_reserved:
+            raise Refusal(
+                "INVALID_ENTITY_ATTRIBUTE", f"attribute name {name} is reserved by the service"
+            )
         if self._readings.refuse_undeclared:
             raise _invalid(f"attribute {name} is not declared for {self.schema.name}")
 
@@ -155,6 +159,11 @@ def column(value: Any) -> Any:
     if type(value) is bool:
         return int(value)
     return float(value) if type(value) is int and abs(value) >= 2**63 else value
+
+
+def utf16(text: str) -> bytes:
+    """Return bytes that are in the order in which JavaScript has texts."""
+    return text.encode("utf-16-be", "surrogatepass")
 
 
 def _check_depth(value: Any, depth: int, most: int) -> None:

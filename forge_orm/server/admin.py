@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import ConfigurationError
-from ..faults import Fault, Faults, MovableClock
+from ..faults import Capacity, Fault, Faults, MovableClock, Stale
 from ..wire import Response
 from .refusals import Refusal, answer
 
@@ -40,16 +40,31 @@ class _Move(BaseModel):
     seconds: float
 
 
+class _Age(BaseModel):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    seconds: float = Field(ge=0)
+
+
+class _Units(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    reads: int | None = Field(default=None, ge=0)
+    writes: int | None = Field(default=None, ge=0)
+
+
 class Admin:
     """The state of a local Forge that tests may look at and change.
 
     ========  =======================  ==============================================
     method    path                     does
     ========  =======================  ==============================================
-    GET       ``/admin``               tells the faults, the time, the snapshots
+    GET       ``/admin``               tells everything that is set
     POST      ``/admin/faults``        adds a `Fault`, given as JSON
     DELETE    ``/admin/faults``        removes every fault; chance begins anew
     POST      ``/admin/clock``         moves the time: ``{"seconds": 86400}``
+    POST      ``/admin/stale``         lets queries be late: ``{"seconds": 0.5}``
+    POST      ``/admin/capacity``      limits units: ``{"reads": 4000, "writes": 4000}``
     POST      ``/admin/reset``         removes every row of every installation
     PUT       ``/admin/snapshots/x``   keeps the store as it is under the name x
     POST      ``/admin/snapshots/x``   puts the store back as it was then
@@ -62,9 +77,15 @@ class Admin:
         faults: Faults | None = None,
         clock: MovableClock | None = None,
         store: Resettable | None = None,
+        stale: Stale | None = None,
+        capacity: Capacity | None = None,
     ) -> None:
-        """Govern what is given; the paths of what is not answer 404."""
-        self.faults, self.clock, self.store = faults, clock, store
+        """Govern what is given; the paths of what is not answer 404.
+
+        With *stale* that is the *store*: what is reset is reset for late queries too.
+        """
+        self.faults, self.clock, self.stale, self.capacity = faults, clock, stale, capacity
+        self.store = store if stale is None else stale
         self._snapshots: dict[str, Any] = {}
 
     def answer(self, method: str, path: str, body: bytes) -> Response:
@@ -89,6 +110,10 @@ class Admin:
             actions["DELETE", "faults"] = self._clear_faults
         if self.clock is not None:
             actions["POST", "clock"] = self._move_clock
+        if self.stale is not None:
+            actions["POST", "stale"] = self._set_age
+        if self.capacity is not None:
+            actions["POST", "capacity"] = self._set_units
         if self.store is not None:
             actions["POST", "reset"] = self._reset
             actions["PUT", "snapshots"] = self._keep
@@ -96,10 +121,19 @@ class Admin:
         return actions
 
     def _told(self) -> Response:
-        faults = [] if self.faults is None else [each.model_dump() for each in self.faults]
-        now = None if self.clock is None else self.clock.now.isoformat()
-        told = {"faults": faults, "now": now, "snapshots": sorted(self._snapshots)}
-        return answer(200, told)
+        told: dict[str, Any] = {"faults": [], "now": None}
+        if self.faults is not None:
+            told["faults"] = [each.model_dump() for each in self.faults]
+        if self.clock is not None:
+            told["now"] = self.clock.now.isoformat()
+        if self.stale is not None:
+            told["stale"] = self.stale.age
+        if self.capacity is not None:
+            told["capacity"] = {
+                "reads": self.capacity.reads,
+                "writes": self.capacity.writes,
+            }
+        return answer(200, {**told, "snapshots": sorted(self._snapshots)})
 
     def _add_fault(self, _: str, body: bytes) -> Response:
         assert self.faults is not None
@@ -114,6 +148,17 @@ class Admin:
     def _move_clock(self, _: str, body: bytes) -> Response:
         assert self.clock is not None
         self.clock.move(_Move.model_validate_json(body).seconds)
+        return self._told()
+
+    def _set_age(self, _: str, body: bytes) -> Response:
+        assert self.stale is not None
+        self.stale.set_age(_Age.model_validate_json(body).seconds)
+        return self._told()
+
+    def _set_units(self, _: str, body: bytes) -> Response:
+        assert self.capacity is not None
+        units = _Units.model_validate_json(body)
+        self.capacity.reads, self.capacity.writes = units.reads, units.writes
         return self._told()
 
     def _reset(self, _: str, __: bytes) -> Response:

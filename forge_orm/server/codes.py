@@ -38,6 +38,7 @@ CODES: Final[Mapping[str, Code]] = {
     "INVALID_ENTITY_VALUE": Code(
         400, "An attribute is undeclared, null, blank, or too long for an index."
     ),
+    "INVALID_ENTITY_ATTRIBUTE": Code(400, "An attribute has a name the service reserves."),
     "INVALID_TTL": Code(400, "The time to live is no positive integer, or over one year."),
     "INVALID_KEY_POLICY_RETURN_VALUE_COMBINATION": Code(
         400, "returnValue and returnMetadataFields need the key policy OVERRIDE."

@@ -96,6 +96,7 @@ class RequestLog:
     Args:
         write: is given each line, without its end.
         format: ``text`` for people, ``json`` for programs.
+        rounded_once: how the units of a batch are counted; see `forge_orm.faults.Capacity`.
         clock: returns the Unix time in seconds.
     """
 
@@ -104,18 +105,25 @@ class RequestLog:
         write: Callable[[str], object],
         format: LogFormat = "text",
         *,
+        rounded_once: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Begin a log."""
         self.format: LogFormat = format
-        self._write, self._clock = write, clock
+        self._write, self._rounded_once, self._clock = write, rounded_once, clock
 
     def note(self, request: Request, outcome: Response | Exception, begun: float) -> None:
         """Write the line of a call that *begun* at that `time.perf_counter`."""
         took = (time.perf_counter() - begun) * 1000
         moment = datetime.fromtimestamp(self._clock(), UTC)
-        call = describe(request, outcome, moment=moment, milliseconds=took)
+        cost = self._cost(request, outcome)
+        call = describe(request, outcome, cost, moment=moment, milliseconds=took)
         self._write(call.json() if self.format == "json" else call.text())
+
+    def _cost(self, request: Request, outcome: Response | Exception) -> Units:
+        if not isinstance(outcome, Response):
+            return Units()
+        return units(request, outcome, rounded_once=self._rounded_once)
 
 
 class Logged:
@@ -180,11 +188,12 @@ class Logged:
 def describe(
     request: Request,
     outcome: Response | Exception,
+    cost: Units,
     *,
     moment: datetime,
     milliseconds: float,
 ) -> Call:
-    """Return *request* and its *outcome* as a line tells them."""
+    """Return *request*, its *outcome* and its *cost* as a line tells them."""
     body = parsed(request.body)
     answered = outcome if isinstance(outcome, Response) else None
     code, failed = trouble(request, outcome)
@@ -198,7 +207,7 @@ def describe(
         status=0 if answered is None else answered.status,
         code=code,
         failed=failed,
-        units=Units() if answered is None else units(request, answered),
+        units=cost,
         milliseconds=milliseconds,
     )
 

@@ -26,6 +26,7 @@ FAULTS: Final = (
     "drop",
     "lose",
     "partial",
+    "conflict",
 )
 
 MIXED: Final = (
@@ -36,8 +37,11 @@ MIXED: Final = (
     "fail-after,rate=0.1",
     "drop,rate=0.1",
     "lose,rate=0.1",
+    "conflict,rate=0.1",
     "partial,rate=0.3",
 )
+
+ATOMIC: Final = ("throttle", "fail", "fail-after", "drop", "lose", "conflict")
 
 _STUBBORN: Final = RetryPolicy(attempts=60, first=0, longest=0, max_elapsed=600)
 _ABSENT: Final = "absent"
@@ -199,7 +203,8 @@ class FaultSuite(Suite):
         _check_answer(fault, operation, answer)
         _check(WRITES[operation], answer, before, after)
         kind = fault.partition(",")[0]
-        if kind in ("throttle", "fail", "drop"):
+        lost = kind == "conflict" and operation == "transaction"
+        if lost or kind in ("throttle", "fail", "drop"):
             assert after == before
         elif kind != "partial":
             assert after == {**before, **WRITES[operation].after}
@@ -267,7 +272,7 @@ class FaultSuite(Suite):
         assert found == books
         assert not session.plan()
 
-    @pytest.mark.parametrize("fault", ["throttle", "fail", "fail-after", "drop", "lose"])
+    @pytest.mark.parametrize("fault", ATOMIC)
     @played
     async def test_an_atomic_session_is_saved_whole_or_not_at_all(
         self, witness: Peer, troubled: Peer, faults: Faults, fault: str
@@ -411,6 +416,9 @@ def _check_answer(fault: str, operation: str, answer: Answer | TransportError) -
         case "fail" | "fail-after":
             assert isinstance(answer, Answer)
             assert answer.status == int(option.removeprefix("status="))
+        case "conflict" if operation == "transaction":
+            assert isinstance(answer, Answer)
+            assert (answer.status, answer.code) == (400, "CONDITIONAL_CHECK_FAILED")
         case _:
             assert isinstance(answer, Answer)
             assert answer.ok

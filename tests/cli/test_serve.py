@@ -171,6 +171,51 @@ def test_the_log_is_a_line_a_call_on_standard_output(serve: Serve, format: str) 
         ]
 
 
+def test_what_tests_ask_for_is_served_with_admin(serve: Serve) -> None:
+    server = serve("--admin", "--fault", "fail,times=1", "--stale", "0.5", "--capacity")
+    told = httpx.get(f"{server.url}/admin").json()
+    assert (told["stale"], told["snapshots"]) == (0.5, [])
+    assert told["capacity"] == {"reads": 4000, "writes": 4000}
+    assert server.call("set", {"key": "k", "value": 1})[0] == 503
+
+    httpx.post(f"{server.url}/admin/clock", json={"seconds": 60})
+    assert server.call("set", {"key": "k", "value": 1})[0] == 204
+    assert server.call("query", {})[1] == {"data": []}
+    httpx.post(f"{server.url}/admin/clock", json={"seconds": 1})
+    assert len(server.call("query", {})[1]["data"]) == 1
+    httpx.post(f"{server.url}/admin/capacity", json={"writes": 0})
+    assert server.call("set", {"key": "k", "value": 1})[0] == 429
+
+
+def test_without_admin_there_is_none(serve: Serve) -> None:
+    assert httpx.get(f"{serve().url}/admin").status_code == 404
+
+
+def test_readings_of_the_server_are_those_of_the_options(serve: Serve) -> None:
+    server = serve(
+        *("--reading", "query_lag=3600", "--reading", "silent_throttle=off"),
+        *("--reading", "units_rounded_once=off", "--capacity", "--admin", "--log-format=json"),
+    )
+    assert httpx.get(f"{server.url}/admin").json()["stale"] == 3600
+    items = [{"key": f"k{number}", "value": 1} for number in range(3)]
+    httpx.post(f"{server.url}/admin/capacity", json={"writes": 5})
+    assert server.call("batch/set", items)[0] == 200
+    headers = {"forge-proxy-authorization": "Forge installationId=i"}
+    path = f"{server.url}/forge/storage/kvs/v1/batch/set"
+    throttled = httpx.post(path, headers=headers, json=items)
+    assert (throttled.status_code, throttled.json()["code"]) == (429, "REQUEST_THROTTLED")
+    assert 0 < int(throttled.headers["retry-after"]) <= 60
+    assert json.loads(server.stop().splitlines()[0])["writeUnits"] == 3
+
+
+def test_an_id_can_be_of_another_installation(serve: Serve) -> None:
+    server = serve("--installation", "inv-1=acme", "--installation", "i=acme")
+    assert server.call("set", {"key": "k", "value": 1}, "id=inv-1")[0] == 204
+    headers = ("installationId=acme", "installationId=i", "id=inv-2", "installationId=local")
+    found = [server.call("get", {"key": "k"}, header)[0] for header in headers]
+    assert found == [200, 200, 404, 404]
+
+
 def test_quiet_keeps_no_log(serve: Serve) -> None:
     server = serve("--quiet")
     assert server.call("get", {"key": "k"})[0] == 404
@@ -190,6 +235,8 @@ def test_calls_are_answered_where_nobody_reads_the_log(serve: Serve) -> None:
         (["--reading", "refuse_nil=on"], "no reading has that name; there are limit_before_"),
         (["--reading", "refuse_null"], "say refuse_null=on or refuse_null=off"),
         (["--profile", "harsh"], "'harsh' is not one of 'strict', 'lenient', 'fast'"),
+        (["--installation", "acme"], "--installation 'acme': say ID=NAME"),
+        (["--fault", "rain"], "'rain' is no fault: kind: Input should be"),
         (["--index-delay", "-1"], "Invalid value for '--index-delay'"),
         (["--watch"], "--watch needs --manifest"),
         (["--watch", "--manifest", "no.yml"], "there is no such file"),
@@ -208,6 +255,14 @@ def test_a_mistake_is_a_sentence(tmp_path: Path, options: list[str], said: str) 
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_what_is_declared_must_be_said(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "forge_orm", "serve"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "--models app.models" in done.stderr
+    assert "Or give --manifest manifest.yml" in done.stderr
 
 
 # --- a manifest that changes --------------------------------------------------------------
@@ -289,6 +344,17 @@ def test_what_a_deployed_app_could_not_do_is_told(watched: Watched) -> None:
             "a deployed attribute can never be deleted"
         )
     ]
+
+
+@pytest.mark.parametrize("refuse", [True, False])
+def test_what_is_defined_otherwise_under_its_name(watched: Watched, refuse: bool) -> None:
+    source = ManifestSource(watched.path, watched.told.append, refuse_redefined=refuse)
+    watched.path.write_text(MANIFEST.replace("integer", "float"))
+    assert source.look() is not refuse
+    (kind,) = (one.attributes["due"] for one in source.schemas())
+    assert kind == ("integer" if refuse else "float")
+    assert "attribute task.due" in watched.told[0]
+    assert ("refuse_redefined=off" in watched.told[-1]) is refuse
 
 
 def test_a_source_needs_a_manifest(tmp_path: Path) -> None:

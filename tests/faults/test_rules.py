@@ -137,5 +137,15 @@ def test_what_is_no_batch_is_left_to_the_store(body: bytes) -> None:
 
 def test_every_kind_is_explained() -> None:
     assert {str(kind) for kind in FaultKind} == {
-        *("latency", "throttle", "fail", "fail-after", "drop", "lose", "partial")
+        *("latency", "throttle", "fail", "fail-after", "drop", "lose", "partial", "conflict")
     }
+
+
+def test_only_a_transaction_loses_against_another() -> None:
+    faults = Faults("conflict,times=1")
+    assert faults.effect(GET).instead is None
+    request = Request("transaction", b'{"set":[{"key":"k","value":1}]}')
+    lost = faults.effect(request).instead
+    assert isinstance(lost, Response)
+    assert (lost.status, json.loads(lost.body)["code"]) == (400, "CONDITIONAL_CHECK_FAILED")
+    assert faults.effect(request).instead is None

@@ -154,6 +154,8 @@ ADMIN_BODIES = {
     ("POST", "/admin/faults"): FAULTS,
     ("DELETE", "/admin/faults"): st.none(),
     ("POST", "/admin/clock"): st.fixed_dictionaries({"seconds": SECONDS}),
+    ("POST", "/admin/stale"): st.fixed_dictionaries({"seconds": SECONDS}),
+    ("POST", "/admin/capacity"): st.dictionaries(st.sampled_from(["reads", "writes"]), SECONDS),
     ("POST", "/admin/reset"): st.none(),
     ("PUT", "/admin/snapshots/x"): st.none(),
     ("POST", "/admin/snapshots/x"): st.none(),

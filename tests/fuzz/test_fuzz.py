@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from forge_orm import LocalBackend
-from forge_orm.faults import Faults, MovableClock
+from forge_orm.faults import Capacity, Faults, MovableClock, Stale
 from forge_orm.server import ForgeApp, Served
 from forge_orm.server.admin import Admin
 from tests.local.world import BOOK, T0
@@ -89,11 +89,15 @@ def test_the_admin() -> None:
     def history(calls: list[Call]) -> None:
         clock, faults = MovableClock(T0), Faults()
         with LocalBackend(schemas=[BOOK], clock=clock) as store:
-            app = ForgeApp(store, admin=Admin(faults=faults, clock=clock, store=store))
+            late = Stale(store, 0, clock=clock)
+            limited = Capacity(late, reads=None, writes=None, clock=clock)
+            admin = Admin(faults=faults, clock=clock, stale=late, capacity=limited)
+            app = ForgeApp(limited, admin=admin)
             for each in calls:
                 answer = asgi_call(app, each.path, each.body, method=each.method)
                 check(each, answer.status, answer.headers["content-type"], answer.body)
             faults.clear()
+            limited.reads = limited.writes = None
             for each in last:
                 assert each.operation is not None
                 answer = asgi_call(app, PREFIX + each.operation, each.body)

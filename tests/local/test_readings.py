@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
+from forge_orm.cli.watch import ManifestSource
 from forge_orm.errors import ConfigurationError
+from forge_orm.faults import Capacity
 from forge_orm.local import FAST, LENIENT, STRICT, SWITCHES, Readings, read_readings
 from forge_orm.schema import IndexSchema
 from forge_orm.server.refusals import Refusal
 from forge_orm.server.tenants import Tenants
+from forge_orm.wire import Request
 
 from .test_queries import joined, where
 from .world import BOOK, DAY, World
@@ -20,6 +26,14 @@ from .world import BOOK, DAY, World
 Case = Callable[[World], Any]
 """Does something in a world and returns what shows the difference."""
 
+MANIFEST = """
+app:
+  storage:
+    entities:
+      - name: task
+        attributes: {title: {type: string}, due: {type: integer}}
+        indexes: [due]
+"""
 HOUR_LONG = {"value": 1, "unit": "HOURS"}
 
 
@@ -61,9 +75,30 @@ def cursor_bound_to_limit(world: World) -> Any:
     return code_of(world.call("entity/query", {**body, "limit": 2, "cursor": answer["cursor"]}))
 
 
+def cursor_bound_to_query(world: World) -> Any:
+    for number in range(4):
+        world.put(f"k{number}", {"pages": number, "price": number})
+    body = {"entityName": "book", "indexName": "pages", "limit": 1}
+    _, answer = world.call("entity/query", body)
+    body["cursor"] = answer["cursor"]
+    others: list[dict[str, Any]] = [
+        {"sort": "DESC"},
+        joined("and", where("price", "EXISTS", True)),
+        {"range": {"condition": "LESS_THAN", "values": [3]}},
+        {"indexName": "price"},
+    ]
+    return [code_of(world.call("entity/query", {**body, **other})) for other in others]
+
+
 def refuse_undeclared(world: World) -> Any:
     told = code_of(world.put("k", {"pages": 1, "colour": None}))
     return told, (world.take("k") or {}).get("value")
+
+
+def refuse_reserved(world: World) -> Any:
+    """Where it is not refused for its name, it may be for not being declared."""
+    told = code_of(world.put("k", {"pages": 1, "createdAt": 1}))
+    return told == "INVALID_ENTITY_ATTRIBUTE"
 
 
 def refuse_null(world: World) -> Any:
@@ -149,6 +184,35 @@ def one_key_per_transaction(world: World) -> Any:
     return code_of(world.call("transaction", {"set": sets}))
 
 
+def own_batch_codes(world: World) -> Any:
+    keys = [{"key": f"k{number}"} for number in range(26)]
+    return [
+        code_of(world.call("batch/get", keys)),
+        code_of(world.call("batch/delete", keys)),
+        code_of(world.call("batch/set", [{**item, "value": 1} for item in keys])),
+        code_of(world.call("batch/get", keys[:1] * 2)),
+        code_of(world.call("batch/get", [])),
+    ]
+
+
+def schema_before_key(world: World) -> Any:
+    """Wherever an entity and a key are named."""
+    named = {"entityName": "ghost", "key": "a/b"}
+    valued = {**named, "value": {}}
+    condition = {"conditions": {"and": [where("pages", "EXISTS", True)]}}
+    told = [world.call(f"entity/{verb}", named) for verb in ("get", "delete")]
+    told.append(world.call("entity/set", valued))
+    told += [
+        world.call("transaction", {group: [item]})
+        for group, item in (("set", valued), ("delete", named), ("check", named | condition))
+    ]
+    failed = [
+        world.call(f"batch/{verb}", [item])[1]["failedKeys"][0]["error"]["code"]
+        for verb, item in (("get", named), ("set", valued), ("delete", named))
+    ]
+    return {*map(code_of, told), *failed}
+
+
 def absent_range_hides(world: World) -> Any:
     """An item without pages comes first, so at the end of a descending order."""
     for number in (2, 1):
@@ -193,6 +257,25 @@ def ties_follow_sort(world: World) -> Any:
     up, by_key = world.keys("pages"), world.keys("by-key", sort="DESC")
     assert up == by_key[::-1]
     return "".join(key[1] for page in down for key in page)
+
+
+def utf8_order(world: World) -> Any:
+    """A character past U+FFFF is of two units, each of them before U+E000."""
+    texts = ["\uffee", "\U0001f600", "\U0001f600a", "\uffeea", "a"]
+    for number, text in enumerate(texts):
+        world.put(f"k{number}", {"title": text})
+    pages = world.pages("title", limit=2), world.pages("title", limit=2, sort="DESC")
+    ranges = [("LESS_THAN", texts[0]), ("BEGINS_WITH", texts[1]), ("BETWEEN", "a", "\uffee")]
+    found = [
+        world.keys("title", range={"condition": name, "values": values})
+        for name, *values in ranges
+    ]
+    assert found == [
+        sorted(keys, key=found[number].index)
+        for number, (name, *values) in enumerate(ranges)
+        for keys in [world.keys("by-key", **joined("and", where("title", name, *values)))]
+    ]
+    return ["".join(key[1] for page in one for key in page) for one in pages], found
 
 
 def size_in_bytes(world: World) -> Any:
@@ -252,6 +335,44 @@ def refuse_any_conditions(world: World) -> Any:
     return told, world.call("entity/query", {**query, **filters})[0]
 
 
+def units_rounded_once(world: World) -> Any:
+    once = world.backend.engine.readings.units_rounded_once
+    capacity = Capacity(world.backend, rounded_once=once, clock=lambda: world.now)
+    items = [{"key": f"k{number}", "value": number} for number in range(3)]
+    for operation, body in (
+        ("batch/set", items),
+        ("batch/get", [{"key": "k1"}, {"key": "absent"}]),
+        ("transaction", {"set": items[:1], "delete": [{"key": "k1"}]}),
+        ("set", items[0]),
+    ):
+        capacity.send(Request(operation, json.dumps(body).encode()))
+    usage = capacity.usage()
+    return usage.reads, usage.writes
+
+
+def silent_throttle(world: World) -> Any:
+    tells = not world.backend.engine.readings.silent_throttle
+    world.now += 12.5
+    capacity = Capacity(world.backend, writes=0, retry_after=tells, clock=lambda: world.now)
+    return capacity.send(Request("set", b"{}")).retry_after
+
+
+def refuse_redefined(world: World) -> Any:
+    refuse = world.backend.engine.readings.refuse_redefined
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "manifest.yml")
+        path.write_text(MANIFEST)
+        source = ManifestSource(path, str, refuse_redefined=refuse)
+        told: list[bool] = []
+        for text in (
+            MANIFEST.replace("integer", "float"),
+            MANIFEST.replace("[due]", "[{name: due, range: [title]}]"),
+        ):
+            path.write_text(text)
+            told.append(source.look())
+        return told
+
+
 def times_in_milliseconds(world: World) -> Any:
     world.now += 0.5
     world.put("k", {"pages": 1})
@@ -279,12 +400,15 @@ def credential(world: World, text: str) -> Any:
 
 BAD, FAILED, ABSENT = "INVALID_ENTITY_VALUE", "CONDITIONAL_CHECK_FAILED", "KEY_NOT_FOUND"
 WRONG, ODD = "INCORRECT_PROPERTY_TYPE", "LIST_QUERY_LIMIT_EXCEEDED"
+LONG = "TOO_MANY_BATCH_ENTITIES"
 PAGE = "COMPLEX_QUERY_PAGE_LIMIT_NOT_IN_RANGE"
 ANSWERS: list[tuple[Case, Any, Any]] = [
     (limit_before_filters, [], ["k4"]),
     (cursor_after_full_page, 2, 1),
     (cursor_bound_to_limit, "INVALID_CURSOR", "OK"),
+    (cursor_bound_to_query, ["INVALID_CURSOR"] * 4, ["OK", "OK", "OK", "INVALID_CURSOR"]),
     (refuse_undeclared, (BAD, None), ("OK", {"pages": 1, "colour": None})),
+    (refuse_reserved, True, False),
     (refuse_null, (BAD, None), ("OK", {"pages": 1})),
     (refuse_blank, (BAD, []), ("OK", ["k"])),
     (absent_item_fails, [FAILED, FAILED], ["OK", FAILED]),
@@ -300,6 +424,12 @@ ANSWERS: list[tuple[Case, Any, Any]] = [
     (expired_visible, (True, ["k"], ["k"]), (False, [], [])),
     (delete_reports_absent, ([ABSENT, ABSENT, ABSENT], 0), (["OK", "OK", "OK"], 1)),
     (one_key_per_transaction, "KEY_DUPLICATION_ERROR", "OK"),
+    (
+        own_batch_codes,
+        [LONG, LONG, LONG, "KEY_DUPLICATION_ERROR", "BAD_REQUEST"],
+        ["BAD_REQUEST", "BAD_REQUEST", LONG, "BAD_REQUEST", "BAD_REQUEST"],
+    ),
+    (schema_before_key, {"SCHEMA_NOT_FOUND"}, {"INVALID_KEY"}),
     (absent_range_hides, ("12", "21", ["k1"]), ("3412", "213", ["k1"])),
     (nothing_is_204, {(204, None)}, {(200, None)}),
     (
@@ -317,6 +447,11 @@ ANSWERS: list[tuple[Case, Any, Any]] = [
         ([2**53 + 1, {"x": -(2**53) - 1}, str(2**53 + 1), 2**60], [["k"], []], "OK"),
     ),
     (ties_follow_sort, "543210", "345012"),
+    (
+        utf8_order,
+        (["40312", "21304"], [["k4"], ["k1", "k2"], ["k4", "k0"]]),
+        (["41203", "30214"], [["k4", "k1", "k2"], ["k1", "k2"], ["k4", "k1", "k2", "k0"]]),
+    ),
     (size_in_bytes, ["MAX_SIZE", "MAX_SIZE"], ["OK", "MAX_SIZE"]),
     (depth_of_31, ["OK", "MAX_DEPTH", "MAX_DEPTH"], ["OK", "OK", "MAX_DEPTH"]),
     (
@@ -342,6 +477,9 @@ ANSWERS: list[tuple[Case, Any, Any]] = [
             422,
         ),
     ),
+    (units_rounded_once, (1, 3), (2, 6)),
+    (silent_throttle, None, 48),
+    (refuse_redefined, [False, False], [True, True]),
     (times_in_milliseconds, {1_800_000_000_500}, {1_800_000_000}),
     (refuse_ari, 401, "one"),
     (refuse_user, 403, "one"),
@@ -369,7 +507,7 @@ def test_the_default_is_strict(world: World) -> None:
     assert world.backend.engine.readings == STRICT
     switches = [name for name, kind in SWITCHES.items() if kind is bool]
     assert all(getattr(STRICT, name) for name in switches)
-    assert not any(getattr(LENIENT, name) for name in switches)
+    assert [name for name in switches if getattr(LENIENT, name)] == ["utf8_order"]
 
 
 def test_the_fast_profile_refuses_what_the_strict_one_refuses() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from forge_orm import Forge, HttpBackend, LocalBackend, Tenant
 from forge_orm.errors import AnswerLost, RateLimited, ServiceFault
-from forge_orm.faults import Faults, MovableClock
+from forge_orm.faults import Capacity, Faults, MovableClock, Stale
 from forge_orm.server import Admin, ForgeApp, Served
 
 
@@ -31,8 +31,10 @@ class Place:
 def place() -> Iterator[Place]:
     clock = MovableClock(1_800_000_000)
     with LocalBackend(schemas=[], clock=clock) as store:
-        admin = Admin(faults=Faults(), clock=clock, store=store)
-        with Served(ForgeApp(store, admin=admin)) as served:
+        late = Stale(store, 0, clock=clock)
+        limited = Capacity(late, reads=None, writes=None, clock=clock)
+        admin = Admin(faults=Faults(), clock=clock, stale=late, capacity=limited)
+        with Served(ForgeApp(limited, admin=admin)) as served:
             place = Place(served.url, clock)
             yield place
             place.close()
@@ -79,6 +81,46 @@ def test_the_time_is_moved(place: Place) -> None:
     assert place.forge.kvs.get("k") is None
 
 
+def test_queries_are_late_and_gets_are_not(place: Place) -> None:
+    place.forge.kvs.set("a", 1)
+    assert place.admin.post("/stale", json={"seconds": 5}).json()["stale"] == 5
+    place.forge.kvs.set("b", 2)
+    place.forge.kvs.delete("a")
+
+    assert place.forge.kvs.all() == {"a": 1}
+    assert (place.forge.kvs.get("a"), place.forge.kvs.get("b")) == (None, 2)
+    place.admin.post("/clock", json={"seconds": 5})
+    assert place.forge.kvs.all() == {"b": 2}
+    place.forge.kvs.set("c", 3)
+    place.admin.post("/stale", json={"seconds": 0})
+    assert place.forge.kvs.all() == {"b": 2, "c": 3}
+
+
+def test_late_queries_are_emptied_and_put_back_too(place: Place) -> None:
+    place.admin.post("/stale", json={"seconds": 5})
+    place.forge.kvs.set("a", 1)
+    place.admin.put("/snapshots/one")
+    place.admin.post("/clock", json={"seconds": 5})
+    assert place.forge.kvs.all() == {"a": 1}
+    place.admin.post("/reset")
+    assert place.forge.kvs.all() == {}
+    place.admin.post("/snapshots/one")
+    assert place.forge.kvs.all() == {"a": 1}
+
+
+def test_units_are_limited_until_they_are_not(place: Place) -> None:
+    told = place.admin.post("/capacity", json={"writes": 1}).json()
+    assert told["capacity"] == {"reads": None, "writes": 1}
+    place.forge.kvs.set("k", 1)
+    with pytest.raises(RateLimited, match="REQUEST_THROTTLED"):
+        place.forge.kvs.set("k", 2)
+    assert place.forge.kvs.get("k") == 1
+    place.admin.post("/clock", json={"seconds": 60})
+    place.forge.kvs.set("k", 3)
+    place.admin.post("/capacity", json={})
+    place.forge.kvs.set("k", 4)
+
+
 def test_a_store_is_emptied_and_put_back(place: Place) -> None:
     place.forge.kvs.set("k", 1)
     assert place.admin.put("/snapshots/one").json()["snapshots"] == ["one"]
@@ -93,6 +135,8 @@ def test_a_store_is_emptied_and_put_back(place: Place) -> None:
     [
         ("POST", "/faults", {"kind": "rain"}, 400, "kind: Input should be"),
         ("POST", "/clock", {"days": 1}, 400, "seconds: Field required"),
+        ("POST", "/stale", {"seconds": -1}, 400, "greater than or equal to 0"),
+        ("POST", "/capacity", {"reads": "many"}, 400, "reads: Input should be"),
         ("GET", "/faults", None, 404, "there is no GET /admin/faults"),
         ("POST", "/faults/x", {"kind": "drop"}, 404, "there is no"),
         ("POST", "/snapshots/none", None, 404, "no snapshot 'none' is kept; there is none"),

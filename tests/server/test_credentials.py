@@ -150,6 +150,23 @@ def test_an_invocation_ends_and_an_installation_does_not() -> None:
     assert (status(b"Forge id=b"), status(b"Forge installationId=i")) == (204, 204)
 
 
+def test_ids_may_be_of_other_installations() -> None:
+    backend = Recorder()
+    installations = {"inv-1": "acme", "ey": "acme", "i-1": "acme"}
+    app = ForgeApp(backend, installations=installations)
+    for name, value in (
+        (PROXY, b"Forge as=app,id=inv-1"),
+        (PROXY, b"Forge as=app,installationId=i-1"),
+        (BEARER, b"Bearer ey"),
+        (PROXY, b"Forge as=app,id=inv-2"),
+        (PROXY, b"Forge as=app,installationId=i-2"),
+    ):
+        call(app, headers=(JSON, (name, value)), body=b'{"key":"k"}')
+
+    whose = [request.tenant and request.tenant.installation for request in backend.asked]
+    assert whose == ["acme", "acme", "acme", None, "i-2"]
+
+
 def test_lenient_readings_take_what_strict_ones_refuse() -> None:
     app = ForgeApp(Recorder(), readings=LENIENT)
     ari = b"Forge as=app,installationId=ari:cloud:ecosystem::installation/i"
