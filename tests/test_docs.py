@@ -16,10 +16,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 def _examples(page: Path) -> list[CodeExample]:
     return [
-        example
-        for example in find_examples(str(page))
-        if example.prefix.startswith("python")
-        and example.prefix_settings().get("test") != "skip"
+        example for example in find_examples(str(page)) if example.prefix.startswith("python")
     ]
 
 

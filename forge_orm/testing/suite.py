@@ -518,13 +518,15 @@ class BackendSuite(Suite):
     @pytest.mark.parametrize("operation", ["batch/set", "batch/get", "batch/delete"])
     @played
     async def test_a_batch_holds_25_items(self, peer: Peer, operation: str) -> None:
-        """One more, and nothing is done."""
+        """One more, and nothing is done; only of a set the code is known."""
         items = [{"key": f"k{number:02}", "value": number} for number in range(26)]
         await _store(peer, items[:25])
         named = items if operation == "batch/set" else [{"key": item["key"]} for item in items]
-        refused = await peer.refused(operation, named)
+        status, code = await peer.refused(operation, named)
 
-        assert refused == (400, "TOO_MANY_BATCH_ENTITIES")
+        open_codes = set() if operation == "batch/set" else {"BAD_REQUEST"}
+        assert status == 400
+        assert code in {"TOO_MANY_BATCH_ENTITIES", *open_codes}
         assert len(await peer.keys("query", {})) == 25
 
     @played

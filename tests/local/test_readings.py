@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,15 @@ import pytest
 from forge_orm.cli.watch import ManifestSource
 from forge_orm.errors import ConfigurationError
 from forge_orm.faults import Capacity
-from forge_orm.local import FAST, LENIENT, STRICT, SWITCHES, Readings, read_readings
+from forge_orm.local import (
+    FAST,
+    LENIENT,
+    PROFILES,
+    STRICT,
+    SWITCHES,
+    Readings,
+    read_readings,
+)
 from forge_orm.schema import IndexSchema
 from forge_orm.server.refusals import Refusal
 from forge_orm.server.tenants import Tenants
@@ -553,3 +562,17 @@ def test_what_is_no_reading_is_a_sentence(setting: str, said: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         read_readings([setting])
     assert said in str(caught.value)
+
+
+def test_the_page_about_open_questions_has_every_switch_as_it_is() -> None:
+    page = Path(__file__).parents[2] / "docs/guides/open-questions.md"
+    rows = re.findall(r"^\| .* \| `(\w+)` \| (.*) \|$", page.read_text("utf-8"), re.MULTILINE)
+    told = [
+        (name, " | ".join(_word(getattr(each, name)) for each in PROFILES.values()))
+        for name in SWITCHES
+    ]
+    assert rows == told
+
+
+def _word(value: bool | float) -> str:
+    return ("off", "on")[value] if isinstance(value, bool) else f"{value:g}"
