@@ -32,7 +32,9 @@ from .errors import (
     ServiceError,
     SessionError,
     SortTooLarge,
+    StaleIndex,
     TransportError,
+    UnknownIndex,
     VersionConflict,
 )
 from .wire import MetadataField, Tenant, acting_for
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from .backends.retry import RetryPolicy
     from .calls import Call, Calls
     from .flows import FlushReport, Page
+    from .flows.bulk import Progress
     from .flows.keyvalue import KvsPage
     from .kvs import AsyncKvs, Kvs
     from .local import LocalBackend
@@ -51,9 +54,10 @@ if TYPE_CHECKING:
     from .observe import capture
     from .operations import Stored
     from .planner import Explanation
-    from .query import Query, RangeQuery, Search
+    from .query import Query, Question, RangeQuery, Search, Selection
     from .secrets import AsyncSecrets, Secrets
     from .session import Forge, Session
+    from .streams import AsyncStream, Stream
     from .unit import WritePlan
 
 __all__ = [
@@ -62,6 +66,7 @@ __all__ = [
     "AsyncKvs",
     "AsyncSecrets",
     "AsyncSession",
+    "AsyncStream",
     "Attr",
     "BudgetExceeded",
     "Call",
@@ -95,8 +100,10 @@ __all__ = [
     "Page",
     "PartialCommit",
     "PartialRead",
+    "Progress",
     "Query",
     "QueryError",
+    "Question",
     "RangeQuery",
     "RateLimited",
     "Ref",
@@ -105,13 +112,17 @@ __all__ = [
     "ScanRefused",
     "Search",
     "Secrets",
+    "Selection",
     "ServiceError",
     "Session",
     "SessionError",
     "SortTooLarge",
+    "StaleIndex",
     "Stored",
+    "Stream",
     "Tenant",
     "TransportError",
+    "UnknownIndex",
     "VersionConflict",
     "WritePlan",
     "acting_for",
@@ -131,6 +142,7 @@ _HOME = {
     "backends.retry": "RetryPolicy",
     "calls": "Call Calls",
     "flows": "FlushReport Page",
+    "flows.bulk": "Progress",
     "flows.keyvalue": "KvsPage",
     "kvs": "AsyncKvs Kvs",
     "local": "LocalBackend",
@@ -138,9 +150,10 @@ _HOME = {
     "observe": "capture",
     "operations": "Stored",
     "planner": "Explanation",
-    "query": "Query RangeQuery Search",
+    "query": "Query Question RangeQuery Search Selection",
     "secrets": "AsyncSecrets Secrets",
     "session": "Forge Session",
+    "streams": "AsyncStream Stream",
     "unit": "WritePlan",
 }
 _LAZY = {name: module for module, names in _HOME.items() for name in names.split()}

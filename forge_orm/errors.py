@@ -4,10 +4,11 @@ ForgeError
 ├── DeclarationError         a class, attribute, index or key template is declared wrongly
 ├── ConfigurationError       the environment, an option or a missing extra
 ├── QueryError               a question the service's language cannot express
+│   ├── UnknownIndex         the class declares no index of that name
 │   ├── ScanRefused          a search would read every entity
 │   ├── SortTooLarge         a search has too many matches to sort them here
-│   ├── BudgetExceeded       a search would make more calls than it may
-│   └── CursorError          a cursor is none, or belongs to another search
+│   ├── BudgetExceeded       answering would cost more than it may
+│   └── CursorError          a cursor is none, outdated, or of another question
 ├── InvalidValue             a value the service cannot store, found before sending it
 ├── CorruptValue             a stored value that does not fit its class
 ├── SessionError             a session used in a way it cannot be
@@ -23,6 +24,7 @@ ForgeError
     │   ├── InvalidKey
     │   ├── RejectedValue
     │   ├── InvalidQuery
+    │   │   └── StaleIndex   the deployed app does not have the index, or not yet
     │   └── TooManyItems
     ├── NotFound
     │   ├── KeyNotFound
@@ -84,11 +86,11 @@ class SortTooLarge(QueryError):
 
 
 class BudgetExceeded(QueryError):
-    """A search would make more calls than its budget allows.
+    """Answering would cost more than the budget allows: ask less, or go on from the cursor.
 
     Attributes:
-        found: what was found before, where a list was asked for.
-        cursor: where to go on, for ``search.cursor(…)``.
+        found: what was found before, where a list or a page was asked for.
+        cursor: where to go on, for ``query.cursor(…)``.
     """
 
     def __init__(self, message: str, cursor: str | None = None) -> None:
@@ -103,7 +105,11 @@ class BudgetExceeded(QueryError):
 
 
 class CursorError(QueryError):
-    """A cursor of a search is none, was changed, or belongs to another search."""
+    """A cursor is none, was changed, is outdated, or belongs to another question."""
+
+
+class UnknownIndex(QueryError):
+    """The class declares no index of that name: declare it, or name one that there is."""
 
 
 class InvalidValue(ForgeError, ValueError):
@@ -235,8 +241,7 @@ class RejectedValue(InvalidRequest):
 class InvalidQuery(InvalidRequest):
     """The query names an index, condition, limit or cursor the service does not accept."""
 
-    codes = (
-        "INVALID_ENTITY_INDEX",
+    codes: ClassVar[tuple[str, ...]] = (
         "COMPLEX_QUERY_PAGE_LIMIT_NOT_IN_RANGE",
         "LIST_QUERY_LIMIT_EXCEEDED",
         "QUERY_WHERE_INVALID",
@@ -249,6 +254,16 @@ class InvalidQuery(InvalidRequest):
         "INVALID_CURSOR",
         "INVALID_PARTITION",
     )
+
+
+class StaleIndex(InvalidQuery):
+    """The deployed app does not have the index, or is still building it.
+
+    Deploy the manifest that declares it (``forge-orm manifest check`` compares), and wait
+    until ``forge storage entities indexes list`` says that it is active.
+    """
+
+    codes = ("INVALID_ENTITY_INDEX",)
 
 
 class TooManyItems(InvalidRequest):

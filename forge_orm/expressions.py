@@ -243,6 +243,16 @@ class Expr(Generic[Owner, T]):
         """The attribute's name in the store."""
         return self._operand.name
 
+    @property
+    def owner(self) -> type[Owner]:
+        """The class it was named on."""
+        return self._owner
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """What leads to a value inside the attribute; empty for the whole."""
+        return self._operand.path or ()
+
     def __repr__(self) -> str:
         """Show the attribute as it is written."""
         return f"{self._owner.__name__}.{self.label}"
@@ -303,6 +313,15 @@ class Expr(Generic[Owner, T]):
                 f"{self!r}.in_() of no values matches nothing; leave the query out"
             )
         return found[0] if len(found) == 1 else AnyOf(found)
+
+    def not_in(self, values: Iterable[T]) -> Condition[Owner]:
+        """Present, and equal to none of *values*; with None among them, that it exists."""
+        found: tuple[Condition[Owner], ...] = tuple(self != value for value in values)
+        if not found:
+            raise QueryError(
+                f"{self!r}.not_in() of no values is true of everything; leave it out"
+            )
+        return found[0] if len(found) == 1 else AllOf(found)
 
     def exists(self) -> Condition[Owner]:
         """Be present."""

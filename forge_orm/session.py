@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import timedelta
-from time import sleep
+from time import monotonic, sleep
 from types import TracebackType
 from typing import Any, Self, TypeVar
+from weakref import WeakSet
 
 from pydantic import SecretStr
 
 from .backends.retry import Retrying, RetryPolicy
 from .drivers import Channel, pause
 from .errors import CommitOutcome, Conflict, SessionError
-from .expressions import Condition
-from .flows import FlushReport, Page, Question, bulk, doubts, reads, references, search, writes
+from .expressions import Condition, Expr
+from .flows import Flow, FlushReport, Page, bulk, doubts, reads, references, writes
+from .flows.bulk import Progress
 from .flows.keyvalue import KeySpace
 from .kvs import Kvs
 from .model import Entity
 from .paths import Path
 from .planner import Explanation
-from .query import Search
+from .query import EntityQuestion, Question
 from .secrets import Secrets, secret_space
+from .streams import Stream
 from .unit import Atomic, UnitOfWork, WritePlan
 from .wire import Backend, MetadataField, Tenant, current_tenant
 
@@ -135,6 +138,7 @@ class Session:
         self._channel = channel
         self._atomic: Atomic = atomic
         self._unit = UnitOfWork()
+        self._streams = WeakSet[Stream[Any]]()
         self._closed = False
 
     # --- reading ------------------------------------------------------------------------
@@ -157,53 +161,66 @@ class Session:
         """
         return self._open.run(reads.get_many(self._unit, cls, keys, metadata))
 
-    def all(self, query: Question[E]) -> list[E]:
+    def all(self, query: Question[T]) -> list[T]:
         """Return everything *query* asks for, following every page (``/entity/query``)."""
-        return self._open.run(reads.collect(self._unit, query))
+        return self._open.run(reads.collect(self._unit, query, monotonic))
 
-    def first(self, query: Question[E]) -> E | None:
+    def first(self, query: Question[T]) -> T | None:
         """Return the first match, looking past pages that filters emptied; or None."""
-        found = self._open.run(reads.collect(self._unit, query, 1))
+        found = self._open.run(reads.collect(self._unit, query, monotonic, 1))
         return found[0] if found else None
 
-    def one(self, query: Question[E]) -> E:
+    def one(self, query: Question[T]) -> T:
         """Return the only match; raises `QueryError` if there is none or more than one."""
-        return self._open.run(reads.one(self._unit, query))
+        return self._open.run(reads.one(self._unit, query, monotonic))
 
-    def one_or_none(self, query: Question[E]) -> E | None:
+    def one_or_none(self, query: Question[T]) -> T | None:
         """Return the only match, or None; raises `QueryError` if there is more than one."""
-        return self._open.run(reads.one_or_none(self._unit, query))
+        return self._open.run(reads.one_or_none(self._unit, query, monotonic))
 
-    def explain(self, query: Search[Any], *, run: bool = False) -> Explanation:
-        """Tell how a search runs: indexes, filters, order, what is done here.
+    def explain(self, query: Question[Any], *, run: bool = False) -> Explanation:
+        """Tell how a question is answered: indexes, filters, order, what is done here.
 
-        With *run* it is run, and calls, rows read and kept are told too; without, no call
-        is made.
+        With *run* it is answered, and calls, rows read and kept, units and time are told too;
+        without, no call is made.
         """
-        return self._open.run(search.explain(query, run=run))
+        return self._open.run(reads.explain(query, monotonic, run=run))
 
     def exists(self, query: Question[Any]) -> bool:
         """Whether anything matches."""
-        return self._open.run(reads.count(query, 1)) > 0
+        return self._open.run(reads.count(query, monotonic, 1)) > 0
 
     def count(self, query: Question[Any], *, at_most: int | None = None) -> int:
         """Count the matches by reading them: the service has no count of its own."""
-        return self._open.run(reads.count(query, at_most))
+        return self._open.run(reads.count(query, monotonic, at_most))
 
-    def page(self, query: Question[E]) -> Page[E]:
-        """Return one page and the cursor after it, for ``query.cursor(page.cursor)``."""
-        return self._open.run(reads.page(self._unit, query))
+    def group_count(self, query: EntityQuestion[E], by: Expr[E, T]) -> dict[T, int]:
+        """Count the matches by their value of an attribute, by reading them.
 
-    def stream(self, query: Question[E]) -> Iterator[E]:
+        The values are in the order they come up; None stands for absence.
+        """
+        return self._open.run(reads.group_count(query.select(by), monotonic))
+
+    def page(self, query: Question[T]) -> Page[T]:
+        """Return one page, and the cursors after and before it, for ``query.cursor(…)``.
+
+        It holds `page_size` entities (100 if not said), or `limit` if that is less; fewer
+        only at the end.
+        """
+        return self._open.run(reads.page(self._unit, query, monotonic))
+
+    def stream(self, query: Question[T], *, ahead: int = 0) -> Stream[T]:
         """Yield everything *query* asks for, one page in memory at a time.
 
-        Entities that were changed stay with the session until they are written.
+        Entities that were changed stay with the session until they are written. *ahead* pages
+        are asked for in the background while you work on one, and no more before you come to
+        them. ``stream.cursor`` goes on after the last item you were given.
         """
-        walk = reads.walk(query)
-        while not walk.done:
-            items = self._open.run(reads.step(self._unit, query, walk))
-            yield from items
-            self._unit.release(items)
+        walk = reads.walk(query, monotonic)
+        start = walk.cursor if walk.resumed else None
+        stream = Stream(walk, self._unit, self._answer, ahead, start)
+        self._streams.add(stream)
+        return stream
 
     def prefetch(self, entities: Iterable[E], *paths: Path[E, Any]) -> list[E]:
         """Load what references of *entities* lead to, and return the entities as a list.
@@ -329,40 +346,51 @@ class Session:
         self._unit.clear()
 
     def close(self) -> None:
-        """End the session; pending writes are dropped."""
+        """End the session; pending writes are dropped, and so are streams."""
+        for stream in list(self._streams):
+            stream.close()
         self._unit.clear()
         self._closed = True
 
     def update_all(
         self,
-        query: Question[E],
+        query: EntityQuestion[E],
         change: Callable[[E], object],
         *,
-        progress: Callable[[int], object] | None = None,
+        dry_run: bool = False,
+        progress: Callable[[Progress], object] | None = None,
     ) -> int:
         """Apply *change* to everything *query* finds, saved page by page; return the count.
 
         It is a unit of work of its own beside this session's. *progress* is told the count
-        after each page. A change of the attribute that orders the query may bring an entity
-        up twice. An error carries a note with the cursor to go on from.
+        and the cursor to go on from after each page; an error carries a note with it. With
+        *dry_run* nothing is sent, and what could not be stored raises `InvalidValue` all the
+        same. A change of the attribute that orders the query may bring an entity up twice.
         """
-        flow = bulk.change_each(query, lambda _, each: change(each), self._atomic, progress)
+        flow = bulk.change_each(
+            query,
+            monotonic,
+            lambda _, each: change(each),
+            self._atomic,
+            progress,
+            dry_run=dry_run,
+        )
         return self._open.run(flow)
 
     def delete_all(
         self,
-        query: Question[E],
+        query: EntityQuestion[E],
         *,
         dry_run: bool = False,
-        progress: Callable[[int], object] | None = None,
+        progress: Callable[[Progress], object] | None = None,
     ) -> int:
         """Delete everything *query* finds, page by page; return the count.
 
-        With *dry_run* it is only counted. For *progress* and errors see `update_all`.
+        With *dry_run* nothing is sent. For *progress* and errors see `update_all`.
         """
-        if dry_run:
-            return self.count(query)
-        flow = bulk.change_each(query, UnitOfWork.delete, self._atomic, progress)
+        flow = bulk.change_each(
+            query, monotonic, UnitOfWork.delete, self._atomic, progress, dry_run=dry_run
+        )
         return self._open.run(flow)
 
     # --- the other stores ---------------------------------------------------------------
@@ -407,6 +435,9 @@ class Session:
         if self._closed:
             self._check_open()
         return self._channel
+
+    def _answer(self, flow: Flow[T]) -> T:
+        return self._open.run(flow)
 
     def _check_open(self) -> None:
         if self._closed:

@@ -19,10 +19,12 @@ from forge_orm import (
     AsyncKvs,
     AsyncSecrets,
     AsyncSession,
+    AsyncStream,
     Forge,
     Kvs,
     Secrets,
     Session,
+    Stream,
 )
 
 PUBLIC = [name for name in dir(forge_orm) if not name.startswith("_")]
@@ -30,9 +32,9 @@ _PROMISED = """
     AsyncForge AsyncKvs AsyncSecrets AsyncSession Forge Kvs Secrets Session
     HttpBackend LocalBackend RetryPolicy Tenant acting_for
     Attr Entity Metadata Ref Registry attr index registry version
-    Query RangeQuery Search Explanation CursorError ScanRefused SortTooLarge
-    VersionConflict BudgetExceeded NotLoaded DanglingReference
-    MetadataField Page KvsPage Stored
+    Query Question RangeQuery Search Selection Explanation CursorError ScanRefused SortTooLarge
+    VersionConflict BudgetExceeded UnknownIndex StaleIndex NotLoaded DanglingReference
+    MetadataField Page KvsPage Stored Stream AsyncStream Progress
     FlushReport WritePlan ItemFailure CommitOutcome Call Calls capture
     AnswerLost ConditionFailed ConfigurationError Conflict CorruptValue DeclarationError
     ForgeError InvalidValue KeyAbsent KeyConflict KeyNotFound NotSent PartialCommit PartialRead
@@ -121,6 +123,7 @@ TWINS: list[tuple[type[Any], type[Any]]] = [
     (Session, AsyncSession),
     (Kvs, AsyncKvs),
     (Secrets, AsyncSecrets),
+    (Stream, AsyncStream),
 ]
 
 

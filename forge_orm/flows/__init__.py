@@ -6,7 +6,8 @@ from .core import Page as Page
 from .core import RoundTrip as RoundTrip
 from .core import perform as perform
 from .core import perform_all as perform_all
-from .reads import Question as Question
-from .reads import Walk as Walk
-from .search import SearchWalk as SearchWalk
+from .meter import Clock as Clock
+from .meter import Meter as Meter
+from .walk import Batch as Batch
+from .walk import Walk as Walk
 from .writes import FlushReport as FlushReport

@@ -3,42 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
-from ..errors import ForgeError
 from ..model import Entity
+from ..query import EntityQuestion
 from ..unit import Atomic, UnitOfWork
 from .core import Flow
-from .reads import Question, step, walk
+from .meter import Clock
+from .reads import step, walk
 from .writes import flush
 
 E = TypeVar("E", bound=Entity)
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a change of everything is, after each page.
+
+    *count* entities are done. *cursor* goes on after them, in another process too, for
+    ``query.cursor(…)``; it is None where nothing follows.
+    """
+
+    count: int
+    cursor: str | None
+
+
 def change_each(
-    question: Question[E],
+    question: EntityQuestion[E],
+    clock: Clock,
     change: Callable[[UnitOfWork, E], object],
     atomic: Atomic,
-    progress: Callable[[int], object] | None,
+    progress: Callable[[Progress], object] | None,
+    *,
+    dry_run: bool = False,
 ) -> Flow[int]:
     """Apply *change* to each entity found, and save page by page; return how many there were.
 
     It has a unit of work of its own, so that only a page is in memory. An error carries a
-    note with the cursor to go on from.
+    note with the cursor to go on from. With *dry_run* the writes are planned, not sent.
     """
-    unit, steps, count = UnitOfWork(), walk(question), 0
+    unit, steps, count = UnitOfWork(), walk(question, clock), 0
     while not steps.done:
         cursor = steps.cursor
-        items = yield from step(unit, question, steps)
-        for item in items:
-            change(unit, item)
+        batch = yield from step(unit, steps)
+        following = steps.cursor
         try:
-            yield from flush(unit, atomic)
-        except ForgeError as error:
+            for item in batch.items:
+                change(unit, item)
+            if dry_run:
+                unit.plan(atomic)
+                unit.clear()
+            else:
+                yield from flush(unit, atomic)
+        except Exception as error:
             error.add_note(f"{count} entities were done; go on with .cursor({cursor!r})")
             raise
-        unit.release(items)
-        count += len(items)
-        if progress is not None:
-            progress(count)
+        unit.release(batch.items)
+        count += len(batch.items)
+        if progress is not None and batch.items:
+            progress(Progress(count, following))
     return count

@@ -25,10 +25,15 @@ Flow: TypeAlias = Generator[RoundTrip, tuple[Outcome, ...], T]
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[E]):
-    """Some entities, and the cursor after them (None at the end)."""
+    """Some entities, and the cursors after and before them.
+
+    *cursor* goes on after them; it is None at the end. *previous* is of the page before: None
+    for the first page, and where the answer has no order (`Explanation.order` is ``none``).
+    """
 
     items: Sequence[E]
     cursor: str | None = field(default=None)
+    previous: str | None = field(default=None)
 
     def __iter__(self) -> Iterator[E]:
         """Iterate over the entities."""

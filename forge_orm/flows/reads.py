@@ -3,28 +3,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Generic, TypeAlias, TypeVar, cast
+from typing import Any, TypeVar, cast
 
-from ..errors import BudgetExceeded, QueryError, SessionError
+from ..errors import BudgetExceeded, CursorError, QueryError, SessionError
 from ..limits import PAGE_MAX
 from ..model import Entity
 from ..model.keys import check_key
-from ..operations import entity_get, entity_query
+from ..operations import entity_get
 from ..operations.entity import get_request, read_row
-from ..query import Query, QuerySpec, Search, rows_to_read
+from ..planner import Explanation
+from ..planner.explain import Run
+from ..query import Question, shown
 from ..unit import UnitOfWork
 from ..wire import MetadataField
 from .core import Flow, Page, answer, perform
 from .lookups import look_up
+from .meter import Clock
 from .references import prefetch
-from .search import SearchWalk
-from .search import page as search_page
+from .walk import Batch, Walk
 
 E = TypeVar("E", bound=Entity)
-Question: TypeAlias = Query[E] | Search[E]
-"""What a session answers: a query of one index, or a search."""
+T = TypeVar("T")
 
 
 def get(
@@ -66,133 +69,130 @@ def get_many(
     return {key: cast("E", found[cls, key]) for key in wanted if (cls, key) in found}
 
 
-def fetch(unit: UnitOfWork, cls: type[E], spec: QuerySpec, rows: int) -> Flow[Page[E]]:
-    """Make one call of a query."""
-    body = yield from perform(entity_query(spec, rows=rows))
-    items, cursor = unit.load_page(cls, body, with_metadata=bool(spec.metadata))
-    return Page(items, cursor)
+def walk(question: Question[T], clock: Clock, limit: int | None = None) -> Walk[T]:
+    """Start to answer a question, all of it or the first *limit*."""
+    steps = Walk(question, limit, clock)
+    if steps.backwards:
+        raise CursorError("the cursor of page.previous goes back one page: session.page(…)")
+    return steps
 
 
-class Walk(Generic[E]):
-    """A query on its way from page to page: what is left to find, and where to go on."""
-
-    def __init__(self, query: Query[E], limit: int | None = None) -> None:
-        """Start at the query's cursor."""
-        self.cls, self.spec = query.entity, query.spec
-        limits = [each for each in (limit, query.spec.limit) if each is not None]
-        self.left = min(limits) if limits else None
-        self.rows = rows_to_read(query.spec, self.left)
-        self.done = False
-
-    @property
-    def cursor(self) -> str | None:
-        """Where the next page begins."""
-        return self.spec.cursor
-
-    def step(self, unit: UnitOfWork) -> Flow[Sequence[E]]:
-        """Fetch the next page that holds something, cut to what is wanted."""
-        while not self.done:
-            page = yield from fetch(unit, self.cls, self.spec, self.rows)
-            self._advance(page)
-            if page.items:
-                return self._cut(page.items)
-        return ()
-
-    def _advance(self, page: Page[E]) -> None:
-        self.spec = replace(self.spec, cursor=page.cursor)
-        self.done = page.cursor is None
-
-    def _cut(self, items: Sequence[E]) -> Sequence[E]:
-        if self.left is None:
-            return items
-        kept = items[: self.left]
-        self.left -= len(kept)
-        self.done = self.done or self.left == 0
-        return kept
+def step(unit: UnitOfWork, steps: Walk[T]) -> Flow[Batch[T]]:
+    """Take the next step of a walk, with what its question prefetches."""
+    batch = yield from steps.step(unit)
+    yield from prefetch(unit, batch.entities, steps.paths)
+    return batch
 
 
-def walk(question: Question[E], limit: int | None = None) -> Walk[E] | SearchWalk[E]:
-    """Start to answer a query or a search."""
-    if isinstance(question, Search):
-        return SearchWalk(question, limit)
-    return Walk(_query(question), limit)
-
-
-def _query(question: Query[E]) -> Query[E]:
-    if not isinstance(question, Query):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise TypeError(
-            f"expected a query, got {question!r}. An index is called with its partition, "
-            'Task.by_project("P"); all entities of a class are Task.index("by-key")'
-        )
-    return question
-
-
-def step(
-    unit: UnitOfWork, question: Question[E], walk: Walk[E] | SearchWalk[E]
-) -> Flow[Sequence[E]]:
-    """Take the next step of the *walk* that answers *question*, with what it prefetches."""
-    items = yield from walk.step(unit)
-    yield from prefetch(unit, items, question.spec.prefetch)
-    return items
-
-
-def collect(unit: UnitOfWork, question: Question[E], limit: int | None = None) -> Flow[list[E]]:
+def collect(
+    unit: UnitOfWork, question: Question[T], clock: Clock, limit: int | None = None
+) -> Flow[list[T]]:
     """Find everything a question asks for, or the first *limit*."""
-    steps, found = walk(question, limit), list[E]()
-    try:
+    steps, found, entities = walk(question, clock, limit), list[T](), list[Any]()
+    with _told(found):
         while not steps.done:
-            found.extend((yield from steps.step(unit)))
+            batch = yield from steps.step(unit)
+            found.extend(batch.items)
+            entities.extend(batch.entities)
+    yield from prefetch(unit, entities, steps.paths)
+    return found
+
+
+def page(unit: UnitOfWork, question: Question[T], clock: Clock) -> Flow[Page[T]]:
+    """Find one page: up to the limit, the page size, or 100."""
+    steps, found, entities = Walk(question, None, clock), list[T](), list[Any]()
+    most = min(steps.page_size, steps.limit or PAGE_MAX) + steps.backwards
+    with _told(found):
+        while not steps.done and len(found) < most:
+            batch = yield from steps.step(unit, most - len(found))
+            found.extend(batch.items)
+            entities.extend(batch.entities)
+    yield from prefetch(unit, entities, steps.paths)
+    if steps.backwards:
+        return _page_before(steps, found, entities, most - 1)
+    return Page(found, steps.cursor, _before(steps, entities) if steps.resumed else None)
+
+
+def _page_before(steps: Walk[T], found: list[T], entities: list[Any], size: int) -> Page[T]:
+    """Return a page that was found going backwards, with one entity of the one before it."""
+    if not entities:
+        return Page([], steps.start)
+    shown = entities[size - 1 :: -1]
+    following = steps.cursor_at(shown[-1], back=False)
+    return Page(
+        found[size - 1 :: -1],
+        following,
+        _before(steps, shown) if len(entities) > size else None,
+    )
+
+
+def _before(steps: Walk[T], entities: list[Any]) -> str | None:
+    return steps.cursor_at(entities[0], back=True) if entities else None
+
+
+@contextmanager
+def _told(found: list[Any]) -> Generator[None]:
+    """Let an exceeded budget say what was found before."""
+    try:
+        yield
     except BudgetExceeded as error:
         error.found = found
         raise
-    yield from prefetch(unit, found, question.spec.prefetch)
-    return found
 
 
-def page(unit: UnitOfWork, question: Question[E]) -> Flow[Page[E]]:
-    """Fetch one page of a query or a search."""
-    if isinstance(question, Search):
-        found = yield from search_page(unit, question)
-    else:
-        found = yield from query_page(unit, _query(question))
-    yield from prefetch(unit, found.items, question.spec.prefetch)
-    return found
-
-
-def query_page(unit: UnitOfWork, query: Query[E]) -> Flow[Page[E]]:
-    """Fetch one page of at most the query's limit or page size.
-
-    An empty page is passed over as long as a cursor follows it; the returned cursor goes on
-    exactly after the last row looked at.
-    """
-    spec = query.spec
-    rows = min(spec.page_size or PAGE_MAX, spec.limit or PAGE_MAX)
-    while True:
-        found = yield from fetch(unit, query.entity, spec, rows)
-        if found.items or found.cursor is None:
-            return found
-        spec = replace(spec, cursor=found.cursor)
-
-
-def count(question: Question[Any], at_most: int | None = None) -> Flow[int]:
+def count(question: Question[Any], clock: Clock, at_most: int | None = None) -> Flow[int]:
     """Count by reading: the service has no count. Nothing is kept."""
-    steps, total = walk(question, at_most), 0
-    while not steps.done:
-        total += len((yield from steps.step(UnitOfWork())))
+    steps, total = walk(question, clock, at_most), 0
+    try:
+        while not steps.done:
+            batch = yield from steps.step(UnitOfWork())
+            total += len(batch.items)
+    except BudgetExceeded as error:
+        error.add_note(f"{total} were counted before")
+        raise
     return total
 
 
-def one(unit: UnitOfWork, question: Question[E]) -> Flow[E]:
+def group_count(selection: Question[tuple[T]], clock: Clock) -> Flow[dict[T, int]]:
+    """Count by value of the one attribute selected, in the order the values come up."""
+    steps, counts = walk(selection, clock), Counter[T]()
+    try:
+        while not steps.done:
+            batch = yield from steps.step(UnitOfWork())
+            counts.update(value for (value,) in batch.items)
+    except BudgetExceeded as error:
+        error.add_note(f"{counts.total()} were counted before: {dict(counts)}")
+        raise
+    return dict(counts)
+
+
+def one(unit: UnitOfWork, question: Question[T], clock: Clock) -> Flow[T]:
     """Find the only match of a question."""
-    found = yield from one_or_none(unit, question)
-    if found is None:
-        raise QueryError(f"expected one entity, found no match of {question!r}")
-    return found
+    found = yield from collect(unit, question, clock, 2)
+    if not found:
+        raise QueryError(f"expected one entity, found no match of {shown(question)}")
+    return _only(found, question)
 
 
-def one_or_none(unit: UnitOfWork, question: Question[E]) -> Flow[E | None]:
+def one_or_none(unit: UnitOfWork, question: Question[T], clock: Clock) -> Flow[T | None]:
     """Find the only match of a question, if there is one."""
-    found = yield from collect(unit, question, 2)
+    found = yield from collect(unit, question, clock, 2)
+    return _only(found, question) if found else None
+
+
+def _only(found: list[T], question: Question[T]) -> T:
     if len(found) > 1:
-        raise QueryError(f"expected one entity, found more than one match of {question!r}")
-    return found[0] if found else None
+        raise QueryError(f"expected one entity, found more than one match of {shown(question)}")
+    return found[0]
+
+
+def explain(question: Question[Any], clock: Clock, *, run: bool) -> Flow[Explanation]:
+    """Tell how a question is answered; with *run*, do so and tell what it took."""
+    steps = walk(question, clock)
+    while run and not steps.done:
+        yield from steps.step(UnitOfWork())
+    told, meter = replace(steps.plan.explain(), question=shown(question)), steps.meter
+    if not run:
+        return told
+    took = Run(meter.calls, meter.rows, meter.kept, meter.units, meter.seconds * 1000)
+    return replace(told, ran=took)

@@ -278,7 +278,10 @@ class Entity(BaseModel, metaclass=EntityMeta):
 
     @classmethod
     def index(cls, name: str) -> Query[Self]:
-        """Start a query of the index called *name*; ``"by-key"`` is always there."""
+        """Start a query of the index called *name*; ``"by-key"`` is always there.
+
+        Raises `UnknownIndex` for a name that the class does not declare.
+        """
         return cls.__forge__.query(name)
 
     @classmethod

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
+from collections.abc import Iterable, Mapping
+from typing import Any, Generic, Never, ParamSpec, Protocol, overload
+
+from typing_extensions import TypeVar
 
 from ..errors import DeclarationError
 from ..expressions import Expr
-from ..query import RangeQuery
+from ..query import RangeQuery, Search
 from ..schema import IndexSchema
 
 E = TypeVar("E")
@@ -18,6 +20,8 @@ P2 = TypeVar("P2")
 P3 = TypeVar("P3")
 P4 = TypeVar("P4")
 T_co = TypeVar("T_co", covariant=True)
+V = TypeVar("V", default=Any)
+"""A partition as one value: that of its one attribute, or a tuple of several."""
 
 
 class Indexable(Protocol[T_co]):
@@ -28,7 +32,7 @@ class Indexable(Protocol[T_co]):
         ...
 
 
-class Index(Generic[P, R]):
+class Index(Generic[P, R, V]):
     """An index as declared in a class body; on the finished class, a `BoundIndex`."""
 
     def __init__(self, partition: tuple[object, ...], range: object, name: str | None) -> None:
@@ -36,7 +40,7 @@ class Index(Generic[P, R]):
         self._partition, self._range, self._name = partition, range, name
         self.declared = IndexSchema("", "")
 
-    def __get__(self, instance: object, owner: type[E]) -> BoundIndex[E, P, R]:
+    def __get__(self, instance: object, owner: type[E]) -> BoundIndex[E, P, R, V]:
         """Return the index, ready to be asked about entities of *owner*."""
         return BoundIndex(owner, self)
 
@@ -54,10 +58,10 @@ class Index(Generic[P, R]):
         self.declared = IndexSchema(self._name or label, field(self._range), partition)
 
 
-class BoundIndex(Generic[E, P, R]):
+class BoundIndex(Generic[E, P, R, V]):
     """An index of one entity class: call it with its partition to get a query."""
 
-    def __init__(self, owner: type[E], index: Index[P, R]) -> None:
+    def __init__(self, owner: type[E], index: Index[P, R, V]) -> None:
         """Bind *index* to *owner*."""
         self._owner, self._index = owner, index
 
@@ -66,6 +70,16 @@ class BoundIndex(Generic[E, P, R]):
         mapping: Any = getattr(self._owner, "__forge__")  # noqa: B009 - typed in a layer above
         query: RangeQuery[E, R] = mapping.typed_query(self._index, partition)
         return query
+
+    def any_of(self, partitions: Iterable[V]) -> Search[E]:
+        """Search several partitions at once, in the order of the index's range.
+
+        ``Task.by_status.any_of([("P", OPEN), ("P", DONE)])``; an index of one partition
+        attribute takes its values alone. They are read side by side and merged.
+        """
+        mapping: Any = getattr(self._owner, "__forge__")  # noqa: B009 - typed in a layer above
+        search: Search[E] = mapping.partitions_search(self._index, partitions)
+        return search
 
 
 def _field_name(part: object, label: str, fields: Mapping[int, str]) -> str:
@@ -83,11 +97,11 @@ def _field_name(part: object, label: str, fields: Mapping[int, str]) -> str:
 
 
 @overload
-def index(*, range: Indexable[R], name: str | None = None) -> Index[[], R]: ...
+def index(*, range: Indexable[R], name: str | None = None) -> Index[[], R, Never]: ...
 @overload
 def index(
     p1: Indexable[P1], /, *, range: Indexable[R], name: str | None = None
-) -> Index[[P1], R]: ...
+) -> Index[[P1], R, P1]: ...
 @overload
 def index(
     p1: Indexable[P1],
@@ -96,7 +110,7 @@ def index(
     *,
     range: Indexable[R],
     name: str | None = None,
-) -> Index[[P1, P2], R]: ...
+) -> Index[[P1, P2], R, tuple[P1, P2]]: ...
 @overload
 def index(
     p1: Indexable[P1],
@@ -106,7 +120,7 @@ def index(
     *,
     range: Indexable[R],
     name: str | None = None,
-) -> Index[[P1, P2, P3], R]: ...
+) -> Index[[P1, P2, P3], R, tuple[P1, P2, P3]]: ...
 @overload
 def index(
     p1: Indexable[P1],
@@ -117,7 +131,7 @@ def index(
     *,
     range: Indexable[R],
     name: str | None = None,
-) -> Index[[P1, P2, P3, P4], R]: ...
+) -> Index[[P1, P2, P3, P4], R, tuple[P1, P2, P3, P4]]: ...
 @overload
 def index(*partition: str, range: str, name: str | None = None) -> Index[..., Any]: ...
 def index(*partition: Any, range: Any, name: str | None = None) -> Any:

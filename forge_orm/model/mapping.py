@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
@@ -13,8 +13,8 @@ from pydantic import BaseModel, Secret, SecretBytes, SecretStr, TypeAdapter, Val
 from pydantic_core import PydanticSerializationError, SchemaSerializer, to_json
 
 from .. import limits
-from ..errors import CorruptValue, DeclarationError, InvalidValue, QueryError
-from ..expressions import Condition, Expr, Operand
+from ..errors import CorruptValue, DeclarationError, InvalidValue, QueryError, UnknownIndex
+from ..expressions import AllOf, AnyOf, Condition, Expr, KeyCondition, Operand
 from ..paths import RefExpr
 from ..query import Query, QuerySpec, RangeQuery, Search, SearchSpec
 from ..schema import (
@@ -211,11 +211,11 @@ class EntityMapping(Generic[E]):
         return check_key(value, f"{self.label}.key")
 
     def query(self, index: str) -> Query[Any]:
-        """Start a query of the index called *index*; raises `QueryError` if there is none."""
+        """Start a query of the index called *index*; raises `UnknownIndex`."""
         schema = self.entity_schema()
         if (found := schema.index(index)) is None:
             known = ", ".join(map(str, [*schema.indexes.values(), BY_KEY]))
-            raise QueryError(f"{self.label} has no index {index!r}; it has {known}")
+            raise UnknownIndex(f"{self.label} has no index {index!r}; it has {known}")
         return Query(self.cls, QuerySpec(self.name, found))
 
     def search(self, *conditions: Condition[Any]) -> Search[Any]:
@@ -228,20 +228,37 @@ class EntityMapping(Generic[E]):
     ) -> RangeQuery[Any, Any]:
         """Start a query of one partition of an index."""
         schema, index = self.entity_schema(), self._indexes[declared]
+        start: RangeQuery[Any, Any] = RangeQuery(
+            self.cls, QuerySpec(schema.name, index), self._expr_of(index.range)
+        )
+        return start.where(*self._equalities(index, partition))
+
+    def partitions_search(
+        self, declared: Index[..., Any], partitions: Iterable[Any]
+    ) -> Search[Any]:
+        """Start a search of several partitions of an index, in the order of its range."""
+        index = self._indexes[declared]
+        alone = len(index.partition) == 1
+        wanted = [
+            AllOf(self._equalities(index, (each,) if alone else each)) for each in partitions
+        ]
+        if not wanted:
+            raise QueryError(f"{self.label}.{index}: any_of() needs a partition")
+        return self.search(AnyOf(tuple(wanted))).order(self._expr_of(index.range).asc())
+
+    def _expr_of(self, stored_name: str) -> Expr[Any, Any]:
+        return self.expr(self._by_stored_name[stored_name].field)
+
+    def _equalities(
+        self, index: IndexSchema, partition: tuple[Any, ...]
+    ) -> tuple[KeyCondition[Any], ...]:
         if len(partition) != len(index.partition):
             raise QueryError(
                 f"{self.label}.{index} takes {len(index.partition)} partition values, "
                 f"got {len(partition)}"
             )
-        operands = [self.expr(self._by_stored_name[name].field) for name in index.partition]
-        conditions = [
-            operand == value for operand, value in zip(operands, partition, strict=True)
-        ]
-        range_ = self.expr(self._by_stored_name[index.range].field)
-        start: RangeQuery[Any, Any] = RangeQuery(
-            self.cls, QuerySpec(schema.name, index), range_
-        )
-        return start.where(*conditions)
+        pairs = zip(index.partition, partition, strict=True)
+        return tuple([self._expr_of(name) == value for name, value in pairs])
 
     def may_lack(self, attribute: str) -> bool:
         """Whether an entity of the class may be stored without *attribute*."""

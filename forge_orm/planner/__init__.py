@@ -6,6 +6,6 @@ Pure functions over values: nothing here asks the service.
 from __future__ import annotations
 
 from .explain import Explanation
-from .plan import ReadPlan, make_read_plan
+from .plan import ReadPlan, make_read_plan, plan_query
 
-__all__ = ["Explanation", "ReadPlan", "make_read_plan"]
+__all__ = ["Explanation", "ReadPlan", "make_read_plan", "plan_query"]

@@ -51,10 +51,7 @@ class Access:
     @property
     def why(self) -> str:
         """Why one would choose it."""
-        given = [f"{name} == {value!r}" for name, value in self.partition]
-        if self.range is not None:
-            given.append(repr(self.range))
-        return ", ".join(given) or "reads every entity"
+        return said_of(self.partition, self.range)
 
     def spec(self, entity: str, *, descending: bool) -> QuerySpec:
         """Return the query of the service, without its filters."""
@@ -67,6 +64,14 @@ class Rejected:
 
     index: IndexSchema
     why: str
+
+
+def said_of(partition: Iterable[tuple[str, Scalar]], range_: Comparison[Any] | None) -> str:
+    """Say what narrows a read of an index."""
+    given = [f"{name} == {value!r}" for name, value in partition]
+    if range_ is not None:
+        given.append(repr(range_))
+    return ", ".join(given) or "reads every entity"
 
 
 def accesses(

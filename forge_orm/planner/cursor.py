@@ -1,4 +1,4 @@
-"""The cursor of a search: where each of its reads goes on, sealed against mix-ups."""
+"""The cursor of an answer: where each of its reads goes on, sealed against mix-ups."""
 
 from __future__ import annotations
 
@@ -6,36 +6,51 @@ import base64
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from ..errors import CursorError
 from ..wire import Scalar
 
-VERSION: Final = 1
+VERSION: Final = 2
 _SEAL: Final = 12
 
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """How far a search is: the page each read is on, and the last entity that was given.
-
-    *pages* holds the service's cursor of each read's current page: None at its beginning,
-    `DONE` at its end. *last* is (order value, key), None before the first.
-    """
-
-    pages: tuple[str | None, ...]
-    last: tuple[Scalar, str] | None = None
-
+Place: TypeAlias = "tuple[Scalar | None, str]"
+"""Where an entity stands in an order: the value of the attribute, and the key."""
 
 DONE: Final = ""
 """In place of a service's cursor: the read has come to its end."""
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far one read is: the service's cursor of the page it is on, and the last given.
+
+    *page* is None at the beginning and `DONE` at the end; *last* is None where no entity of
+    the page was given yet.
+    """
+
+    page: str | None = None
+    last: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far an answer is: a mark for each read, or a place to go on from, or back from.
+
+    *rows* is how many rows the calls read: the service's cursors are bound to it.
+    """
+
+    marks: tuple[Mark, ...] = ()
+    place: Place | None = None
+    back: bool = False
+    rows: int | None = None
+
+
 def write_cursor(fingerprint: str, position: Position) -> str:
-    """Return *position* as URL-safe text, bound to the search of *fingerprint*."""
-    last = None if position.last is None else list(position.last)
-    body = json.dumps([VERSION, fingerprint, list(position.pages), last], ensure_ascii=False)
-    data = body.encode()
+    """Return *position* as URL-safe text, bound to the question of *fingerprint*."""
+    marks = [[mark.page, mark.last] for mark in position.marks]
+    said = [VERSION, fingerprint, marks, position.place, position.back, position.rows]
+    data = json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
     return base64.urlsafe_b64encode(_seal(data) + data).decode().rstrip("=")
 
 
@@ -44,19 +59,25 @@ def read_cursor(text: str, fingerprint: str, reads: int) -> Position:
 
     Raises:
         CursorError: it is no cursor, was changed, is of another version, or of another
-            search.
+            question.
     """
-    version, asked, pages, last = _opened(text)
+    version, *said = _opened(text)
     if version != VERSION:
         raise CursorError(
             f"the cursor is of version {version}, this library reads {VERSION}: start again"
         )
-    if asked != fingerprint or len(pages) != reads:
+    asked, marks, place, back, rows = said
+    if asked != fingerprint or (marks and len(marks) != reads):
         raise CursorError(
-            "the cursor belongs to another search: go on with the same conditions, order and "
-            "page size it was made with"
+            "the cursor belongs to another question: go on with the same entity, conditions, "
+            "order and metadata it was made with, or start again with .cursor(None)"
         )
-    return Position(tuple(pages), None if last is None else (last[0], last[1]))
+    found = tuple(Mark(page, _place(last)) for page, last in marks)
+    return Position(found, _place(place), back, rows)
+
+
+def _place(said: Any) -> Place | None:
+    return None if said is None else (said[0], said[1])
 
 
 def fingerprint_of(*parts: Any) -> str:
@@ -74,7 +95,7 @@ def _opened(text: str) -> list[Any]:
     except ValueError as error:
         if isinstance(error, CursorError):
             raise
-        raise CursorError(f"the cursor {text[:20]!r} is no cursor of a search") from None
+        raise CursorError(f"the cursor {text[:20]!r} is no cursor of this library") from None
     return found
 
 

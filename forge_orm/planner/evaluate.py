@@ -7,7 +7,7 @@ number. A comparison is never true of an attribute that is absent, null, or of a
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, cast
 
 from ..expressions import AllOf, AnyOf, Comparison, Condition, Operator
@@ -35,12 +35,17 @@ def holds(condition: Condition[Any], key: str, stored: Mapping[str, Any]) -> boo
 
 def _value(comparison: Comparison[Any], key: str, stored: Mapping[str, Any]) -> Any:
     value = key if comparison.on_key else stored.get(comparison.attribute)
-    for step in comparison.path or ():
-        value = _within(value, step)
+    return within(value, comparison.path or ())
+
+
+def within(value: Any, path: Iterable[str]) -> Any:
+    """Return what *path* leads to in a stored value; None where there is nothing."""
+    for step in path:
+        value = _step(value, step)
     return value
 
 
-def _within(value: Any, step: str) -> Any:
+def _step(value: Any, step: str) -> Any:
     if isinstance(value, dict):
         return cast("dict[str, Any]", value).get(step)
     if isinstance(value, list) and step.isdecimal():

@@ -1,4 +1,4 @@
-"""How a search runs, in words and as plain data."""
+"""How a question is answered, in words and as plain data."""
 
 from __future__ import annotations
 
@@ -22,30 +22,37 @@ class ReadExplained:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a search did: calls made, rows read, entities kept."""
+    """What answering took: calls, rows read, entities kept, read units, milliseconds."""
 
     calls: int
     rows: int
     kept: int
+    units: int
+    milliseconds: float
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Explanation:
-    """The plan of a search; *ran* is there after ``session.explain(search)``.
+    """How a question is answered; *ran* is there after ``session.explain(…, run=True)``.
 
     Attributes:
-        search: as it could be written.
+        question: as it could be written.
         mode: ``nothing``, ``single``, ``merge``, ``chain`` or ``sort``.
         order: what the answer is in order of, and who sees to it.
         rows: how many rows each call reads.
-        reads: each query of the service; a page takes one call of each at least.
+        requests: how many calls the first page takes, if nothing is dropped on the way; None
+            where every page of each read comes before the first entity.
+        repeats: whether several reads may find the same entity, which is left out here.
+        reads: each query of the service.
         ran: what happened when it was run.
     """
 
-    search: str
+    question: str
     mode: str
     order: str
     rows: int
+    requests: int | None
+    repeats: bool
     reads: tuple[ReadExplained, ...]
     ran: Run | None = None
 
@@ -60,18 +67,43 @@ class Explanation:
     __repr__ = __str__
 
     def _lines(self) -> Iterator[str]:
-        yield self.search
-        count = len(self.reads)
-        calls = f"{count} read{'s' * (count != 1)} of {self.rows} rows a call"
+        yield self.question
+        calls = f"{_many(len(self.reads), 'read')} of {_many(self.rows, 'row')} a call"
         yield f"  {self.mode}: {calls}; order: {self.order}"
+        yield f"  requests: {self._requests()}"
+        if self.repeats:
+            yield "  repeats: two reads may find the same entity; the later leaves it out"
         for number, read in enumerate(self.reads, start=1):
-            yield f"  {number}. {read.index}: {read.why}"
-            if read.filters:
-                yield f"     filtered by the service: {', '.join(read.filters)}"
-            if read.residual is not None:
-                yield f"     tried here: {read.residual}"
-            for index, why in read.rejected.items():
-                yield f"     not {index}: {why}"
-        if self.ran is not None:
-            ran = self.ran
-            yield f"  ran: {ran.calls} calls, {ran.rows} rows read, {ran.kept} kept"
+            yield from _read_lines(number, read)
+        if (ran := self.ran) is not None:
+            parts = (_many(ran.calls, "call"), f"{_many(ran.rows, 'row')} read")
+            spent = (f"{ran.kept} kept", _many(ran.units, "unit"), f"{ran.milliseconds:.1f} ms")
+            yield f"  ran: {', '.join((*parts, *spent))}"
+
+    def _requests(self) -> str:
+        if self.requests is None:
+            return "every page of each read, before the first entity"
+        dropping = any(read.filters or read.residual for read in self.reads) or self.repeats
+        more = "; more where rows are dropped" if dropping else ""
+        match self.mode:
+            case "nothing":
+                return "none"
+            case "merge":
+                later = "then 1 for each read that runs out"
+                return f"{self.requests} for the first page, {later}{more}"
+            case _:
+                return f"{self.requests} a page{more}"
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"
+
+
+def _read_lines(number: int, read: ReadExplained) -> Iterator[str]:
+    yield f"  {number}. {read.index}: {read.why}"
+    if read.filters:
+        yield f"     filtered by the service: {', '.join(read.filters)}"
+    if read.residual is not None:
+        yield f"     tried here: {read.residual}"
+    for index, why in read.rejected.items():
+        yield f"     not {index}: {why}"

@@ -13,6 +13,9 @@ Branch: TypeAlias = tuple[Comparison[Any], ...]
 BRANCHES_MAX = 100
 """Alternatives a condition may fall into; one with more is tried here, row by row."""
 
+KEYS_MAX = 2500
+"""Alternatives that name a key, over and above those: 100 calls of ``/batch/get``."""
+
 
 def branches(conditions: Iterable[Condition[Any]]) -> list[Branch] | None:
     """Return *conditions*, which all hold, as alternatives; None if there are too many.
@@ -44,16 +47,39 @@ def _either(conditions: Iterable[Condition[Any]]) -> list[Branch] | None:
         if (more := _alternatives(part)) is None:
             return None
         found += more
-    return found if len(found) <= BRANCHES_MAX else None
+    return found if _few(found) else None
+
+
+def _few(found: list[Branch]) -> bool:
+    """Whether there are not too many; those that name a key are cheap, and may be more."""
+    if len(found) <= BRANCHES_MAX:
+        return True
+    others = sum(key_of_branch(branch) is None for branch in found)
+    return others <= BRANCHES_MAX and len(found) - others <= KEYS_MAX
+
+
+def key_of_branch(branch: Branch) -> str | None:
+    """Return the key an alternative names, if it does."""
+    for each in branch:
+        if names_key(each):
+            return str(each.values[0])
+    return None
+
+
+def names_key(comparison: Comparison[Any]) -> bool:
+    """Whether it says which key it is."""
+    return comparison.on_key and comparison.operator is Operator.EQUAL_TO
 
 
 def _both(conditions: Iterable[Condition[Any]]) -> list[Branch] | None:
     found: list[Branch] = [()]
     for part in conditions:
         more = _alternatives(part)
-        if more is None or len(found) * len(more) > BRANCHES_MAX:
+        if more is None or len(found) * len(more) > BRANCHES_MAX + KEYS_MAX:
             return None
         found = [(*left, *right) for left, right in product(found, more)]
+        if not _few(found):
+            return None
     return found
 
 
@@ -77,9 +103,15 @@ def _same(one: object, other: object) -> bool:
 
 def _without_narrower(found: list[Branch]) -> list[Branch]:
     """Leave out what another alternative includes: in ``a | (a & b)`` the second."""
-    sets = [frozenset(branch) for branch in found]
+    # Only alternatives of the same key, or of none, can include one that names a key.
+    by_key: dict[str | None, list[frozenset[Comparison[Any]]]] = {None: []}
+    for branch in found:
+        by_key.setdefault(key_of_branch(branch), []).append(frozenset(branch))
     return [
         branch
-        for number, branch in enumerate(found)
-        if not any(other < sets[number] for other in sets)
+        for branch in found
+        if not any(
+            other < frozenset(branch)
+            for other in (*by_key[None], *by_key[key_of_branch(branch)])
+        )
     ]

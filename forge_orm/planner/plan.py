@@ -1,22 +1,26 @@
-"""From a search to the reads that answer it: a pure function."""
+"""From a question to the reads that answer it: a pure function."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from math import ceil
 from typing import Any
 
 from .. import limits
 from ..errors import ScanRefused
 from ..expressions import AllOf, AnyOf, Comparison, Condition, Operator, Order
 from ..model.mapping import EntityMapping
-from ..query import QuerySpec, Search, SearchSpec
-from .access import Access, Rejected, accesses
+from ..query import Budget, EntityQuestion, Query, Search, SearchSpec, rows_to_read, shown
+from ..schema import BY_KEY, IndexSchema
+from .access import Access, Rejected, accesses, said_of
 from .cursor import fingerprint_of
-from .evaluate import holds
 from .explain import Explanation, ReadExplained
-from .normal import Branch, branches
+from .normal import Branch, branches, key_of_branch
+from .read import Read, read_of_keys
+
+_NO_BUDGET = Budget()
 
 
 class Mode(StrEnum):
@@ -27,76 +31,107 @@ class Mode(StrEnum):
     SINGLE = "single"
     """One read, in its index's order."""
     MERGE = "merge"
-    """Several reads side by side, merged in the order they share; repeats are adjacent."""
+    """Several reads side by side, merged in the order they share."""
     CHAIN = "chain"
-    """Several reads one after the other; each leaves out what an earlier one gives."""
+    """Several reads one after the other: they share no order."""
     SORT = "sort"
     """Everything is collected and sorted here: no index serves the order."""
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
-    """One query of the service, and what is tried here on each row it gives.
-
-    *wanted* are the alternatives it answers; *residual* is None where the service tries all.
-    """
-
-    spec: QuerySpec
-    wanted: tuple[Branch, ...]
-    residual: Condition[Any] | None
-    access: Access
-    rejected: tuple[Rejected, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class ReadPlan:
-    """How a search runs.
+    """How a question is answered.
 
     *order* is the attribute the answer is in order of (``key`` for ``by-key``), None where
-    the reads are chained. *rows* is how many rows each call reads.
+    the reads are chained. *rows* is how many rows each call reads. *rivals* are, for each
+    read, the earlier ones that may find the same entity: what they give, it leaves out.
     """
 
-    search: Search[Any]
+    question: EntityQuestion[Any]
     mode: Mode
     reads: tuple[Read, ...]
     order: str | None
     descending: bool
     rows: int
+    rivals: tuple[tuple[int, ...], ...] = ()
 
     @property
     def fingerprint(self) -> str:
         """What a cursor of this plan is bound to."""
-        asked = [(read.spec, read.residual) for read in self.reads]
-        return fingerprint_of(self.mode, asked, self.order, self.descending, self.rows)
+        asked = [(read.spec, read.residual, [*read.rests.items()]) for read in self.reads]
+        return fingerprint_of(self.mode, asked, self.order, self.descending)
 
-    def earlier(self, number: int) -> Condition[Any] | None:
-        """Return what reads before *number* give, to be left out by it; None if merged."""
-        if self.mode not in (Mode.CHAIN, Mode.SORT) or number == 0:
-            return None
-        given = [branch for read in self.reads[:number] for branch in read.wanted]
-        return AnyOf(tuple(AllOf(branch) for branch in given))
+    @property
+    def all_at_once(self) -> bool:
+        """Whether keys are read all together, because they are put in an order here."""
+        return self.order not in (None, "key")
+
+    def plain(self, number: int) -> bool:
+        """Whether read *number* gives every row that the service gives."""
+        return self.reads[number].plain and not self.rivals[number]
 
     def keeps(self, number: int, key: str, stored: dict[str, Any]) -> bool:
         """Whether read *number* gives the row *stored* under *key*."""
-        residual, earlier = self.reads[number].residual, self.earlier(number)
-        if residual is not None and not holds(residual, key, stored):
-            return False
-        return earlier is None or not holds(earlier, key, stored)
+        return self.reads[number].passes(key, stored) and not any(
+            self.reads[rival].gives(key, stored) for rival in self.rivals[number]
+        )
+
+    def requests(self) -> int | None:
+        """Return how many calls the first page takes at least; None for all there are."""
+        match self.mode:
+            case Mode.SORT:
+                return None
+            case Mode.CHAIN:
+                return self._calls(self.reads[0])
+            case _:
+                return sum(map(self._calls, self.reads))
 
     def explain(self) -> Explanation:
         """Return the plan in words."""
-        reads = tuple(_explained(read) for read in self.reads)
-        return Explanation(repr(self.search), str(self.mode), self._ordered(), self.rows, reads)
+        return Explanation(
+            shown(self.question),
+            str(self.mode),
+            self._ordered(),
+            self.rows,
+            self.requests(),
+            any(self.rivals),
+            tuple(map(_explained, self.reads)),
+        )
+
+    def _calls(self, read: Read) -> int:
+        if not read.rests:
+            return 1
+        keys = len(read.rests) if self.all_at_once else min(len(read.rests), self.rows)
+        return ceil(keys / limits.BATCH_MAX_ITEMS)
 
     def _ordered(self) -> str:
+        down = ", descending" if self.descending else ""
         match self.mode:
             case Mode.SORT:
-                most = self.search.spec.sort_limit
-                return f"by {self.order}, sorted here (at most {most} entities)"
+                most = self.question.spec.sort_limit
+                return f"by {self.order}{down}, sorted here (at most {most} entities)"
             case Mode.SINGLE | Mode.MERGE:
-                return f"by {self.order}{', descending' if self.descending else ''}, served"
+                keys = any(read.rests for read in self.reads) and self.all_at_once
+                return f"by {self.order}{down}, {'keys sorted here' if keys else 'served'}"
             case _:
                 return "none"
+
+
+def plan_query(query: Query[Any], wanted: int | None) -> ReadPlan:
+    """Plan a query, which names its index: one read. *wanted* bounds how much is asked."""
+    spec = query.spec
+    mapping: EntityMapping[Any] = query.entity.__forge__
+    named = f"the query names {spec.index.name}"
+    others = [
+        Rejected(index, named) for index in _indexes(mapping) if index.name != spec.index.name
+    ]
+    asked = replace(
+        spec, limit=None, page_size=None, cursor=None, prefetch=(), budget=_NO_BUDGET
+    )
+    read = Read(asked, ((),), None, said_of(spec.partition, spec.range), tuple(others))
+    rows = rows_to_read(spec, wanted)
+    order, descending = spec.index.range, spec.descending
+    return ReadPlan(query, Mode.SINGLE, (read,), order, descending, rows, ((),))
 
 
 def make_read_plan(search: Search[Any]) -> ReadPlan:
@@ -112,12 +147,24 @@ def make_read_plan(search: Search[Any]) -> ReadPlan:
     found = branches(spec.conditions)
     if found is None:
         return _too_many(search, mapping)
+    pointed = [branch for branch in found if key_of_branch(branch) is not None]
+    found = [branch for branch in found if key_of_branch(branch) is None]
     served = spec.order is not None and _all_serve(mapping, found, spec)
     order = spec.order if served else None
     chosen = [(branch, *_chosen(mapping, branch, order, spec)) for branch in found]
     descending = spec.order is not None and spec.order.descending
-    reads = tuple(_reads(mapping, chosen, descending=descending))
-    return _plan(search, reads, served=served)
+    reads = [*_reads(mapping, chosen, descending=descending)]
+    if pointed:
+        reads.insert(0, read_of_keys(mapping.name, pointed, _not_by_key(mapping)))
+    return _plan(search, tuple(reads), served=served)
+
+
+def _indexes(mapping: EntityMapping[Any]) -> Iterable[IndexSchema]:
+    return (*mapping.schema.indexes.values(), BY_KEY)
+
+
+def _not_by_key(mapping: EntityMapping[Any]) -> list[Rejected]:
+    return [Rejected(index, "a key finds its entity alone") for index in _indexes(mapping)]
 
 
 def _too_many(search: Search[Any], mapping: EntityMapping[Any]) -> ReadPlan:
@@ -131,7 +178,7 @@ def _too_many(search: Search[Any], mapping: EntityMapping[Any]) -> ReadPlan:
     spec = replace(
         access.spec(mapping.name, descending=descending and served), filters=access.filters
     )
-    read = Read(spec, ((),), whole, access, tuple(rejected))
+    read = Read(spec, ((),), whole, access.why, tuple(rejected))
     return _plan(search, (read,), served=served)
 
 
@@ -190,7 +237,8 @@ def _reads(
         spec = access.spec(mapping.name, descending=descending)
         filters, residual = _left([access for _, access, _ in group])
         wanted = tuple(branch for branch, _, _ in group)
-        yield Read(replace(spec, filters=filters), wanted, residual, access, tuple(rejected))
+        whole = replace(spec, filters=filters)
+        yield Read(whole, wanted, residual, access.why, tuple(rejected))
 
 
 def _left(
@@ -231,13 +279,19 @@ def _plan(search: Search[Any], reads: tuple[Read, ...], *, served: bool) -> Read
         )
     metadata = spec.metadata
     reads = tuple(replace(read, spec=replace(read.spec, metadata=metadata)) for read in reads)
-    return ReadPlan(search, mode, reads, order, descending, _rows(spec, reads, mode))
+    rows = _rows(spec, reads, mode)
+    return ReadPlan(search, mode, reads, order, descending, rows, tuple(_rivals(reads)))
+
+
+def _rivals(reads: Sequence[Read]) -> Iterable[tuple[int, ...]]:
+    for number, read in enumerate(reads):
+        yield tuple(one for one in range(number) if read.overlaps(reads[one]))
 
 
 def _rows(spec: SearchSpec, reads: Sequence[Read], mode: Mode) -> int:
     if spec.page_size is not None:
         return spec.page_size
-    dropped = any(read.residual is not None or read.spec.filters for read in reads)
+    dropped = any(not read.plain or read.spec.filters for read in reads)
     if spec.limit is None or dropped or mode in (Mode.SORT, Mode.CHAIN):
         return limits.PAGE_MAX
     return min(spec.limit, limits.PAGE_MAX)
@@ -252,8 +306,12 @@ def _refusal(mapping: EntityMapping[Any], branch: Branch, spec: SearchSpec) -> s
     range_ = range_ or next(iter(ordered), None) or (equal.pop() if equal else None)
     advice = "name more conditions"
     if range_ is not None and range_ != "key":
-        parts = [*(name for name in dict.fromkeys(equal) if name != range_), f"range={range_}"]
-        advice = f"declare by_{range_} = index({', '.join(parts)}) in {mapping.label}"
+        names = [name for name in dict.fromkeys(equal) if name != range_]
+        label = f"by_{range_}"
+        if label in mapping.schema.indexes:
+            label = "_".join(["by", *names, range_])
+        parts = ", ".join([*names, f"range={range_}"])
+        advice = f"declare {label} = index({parts}) in {mapping.label}"
     return (
         f"no index of {mapping.label} narrows {said}, so every entity would be read; "
         f"{advice}, or say .allow_scan()"
@@ -261,13 +319,14 @@ def _refusal(mapping: EntityMapping[Any], branch: Branch, spec: SearchSpec) -> s
 
 
 def _explained(read: Read) -> ReadExplained:
-    access = read.access
+    rests = [repr(rest) for rest in dict.fromkeys(read.rests.values()) if rest is not None]
+    tried = [] if read.residual is None else [repr(read.residual)]
     return ReadExplained(
-        index=str(read.spec.index),
-        why=access.why,
+        index="keys" if read.rests else str(read.spec.index),
+        why=read.why,
         partition=dict(read.spec.partition),
         range=None if read.spec.range is None else repr(read.spec.range),
         filters=tuple(map(repr, read.spec.filters)),
-        residual=None if read.residual is None else repr(read.residual),
+        residual=" | ".join([*tried, *rests]) or None,
         rejected={str(each.index): each.why for each in read.rejected},
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
+from typing import Any, Generic, Self, TypeVar, cast
 
 from .. import limits
 from ..errors import QueryError
@@ -20,7 +20,8 @@ from ..expressions import (
 )
 from ..paths import Path
 from ..schema import IndexSchema
-from ..wire import ALL_METADATA, MetadataField, Scalar
+from ..wire import MetadataField, Scalar
+from .question import UNBOUNDED, Budget, EntityQuestion
 
 E = TypeVar("E")
 R = TypeVar("R")
@@ -45,20 +46,19 @@ class QuerySpec:
     cursor: str | None = None
     metadata: tuple[MetadataField, ...] = ()
     prefetch: tuple[Path[Any, Any], ...] = ()
+    budget: Budget = UNBOUNDED
 
 
-class Query(Generic[E]):
+class Query(EntityQuestion[E]):
     """A question about entities of one kind. Every method returns a new query.
 
     A query never performs I/O: a session runs it (`all`, `first`, `one`, `page`,
     `stream`, `count`, `exists`).
     """
 
-    __slots__ = ("entity", "spec")
+    __slots__ = ()
 
-    def __init__(self, entity: type[E], spec: QuerySpec) -> None:
-        """Ask for entities of the class *entity* as *spec* says."""
-        self.entity, self.spec = entity, spec
+    spec: QuerySpec
 
     def where(self, *conditions: KeyCondition[E]) -> Self:
         """Narrow the index: an equality for each partition attribute, one range condition.
@@ -93,56 +93,6 @@ class Query(Generic[E]):
                 f"to order by {order.attribute!r} use an index whose range it is"
             )
         return self._with(replace(self.spec, descending=order.descending))
-
-    def limit(self, count: int) -> Self:
-        """Return at most *count* entities, however many pages that takes."""
-        return self._with(replace(self.spec, limit=_positive("limit", count)))
-
-    def page_size(self, rows: int) -> Self:
-        """Read *rows* rows in one call, 1 to 100 (entities-api-query)."""
-        if rows > limits.PAGE_MAX:
-            raise QueryError(f"page_size({rows}): the service reads at most {limits.PAGE_MAX}")
-        return self._with(replace(self.spec, page_size=_positive("page_size", rows)))
-
-    def cursor(self, cursor: str | None) -> Self:
-        """Continue after the page that returned *cursor*; None starts at the beginning."""
-        return self._with(replace(self.spec, cursor=cursor))
-
-    def metadata(self, *fields: MetadataField) -> Self:
-        """Ask for created, updated and expiry times too; all three if none is named."""
-        return self._with(replace(self.spec, metadata=fields or ALL_METADATA))
-
-    def prefetch(self, *paths: Path[E, Any]) -> Self:
-        """Load too what references lead to: ``Task.owner``, ``Task.owner / User.team``.
-
-        It takes further calls: 25 targets a batch get, each target once, none for those the
-        session holds; a path's levels one after the other.
-        """
-        check_paths(self.entity, paths)
-        return self._with(replace(self.spec, prefetch=(*self.spec.prefetch, *paths)))
-
-    def _with(self, spec: QuerySpec) -> Self:
-        return type(self)(self.entity, spec)
-
-    if not TYPE_CHECKING:  # type checkers find the mistake by themselves
-
-        def __iter__(self):
-            """Refuse: only a session has answers."""
-            raise TypeError(
-                f"{self!r} is a question; ask it of a session: session.all(query) or "
-                "session.stream(query)"
-            )
-
-    def __eq__(self, other: object) -> bool:
-        """Whether both ask the same."""
-        if not isinstance(other, Query):
-            return NotImplemented
-        entity: object = other.entity  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-        return self.entity is entity and self.spec == other.spec
-
-    def __hash__(self) -> int:
-        """Hash by what is asked."""
-        return hash((self.entity, self.spec))
 
     def __repr__(self) -> str:
         """Show the query as it could be written."""
@@ -228,15 +178,6 @@ def flat_conditions(
     if (flat := flat_filter(probe)) is None:
         raise QueryError("a condition needs at least one comparison")
     return flat
-
-
-def check_paths(entity: type[Any], paths: Iterable[Path[Any, Any]]) -> None:
-    """Refuse what is no path that begins at *entity*: raises `QueryError`, `TypeError`."""
-    for path in paths:
-        if not isinstance(path, Path):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError(f"{path!r} is no reference such as Task.owner, nor a path of them")
-        if not issubclass(entity, path.steps[0].owner):
-            raise QueryError(f"{path!r} does not begin at {entity.__name__}")
 
 
 def check_conditions(entity: type[Any], conditions: Iterable[Condition[Any]]) -> None:
@@ -412,12 +353,6 @@ def _between(
     return KeyCondition(low.attribute, Operator.BETWEEN, values, low.optional, low.owner)
 
 
-def _positive(name: str, value: int) -> int:
-    if value < 1:
-        raise QueryError(f"{name}({value}) must be at least 1")
-    return value
-
-
 def _described(spec: QuerySpec) -> Iterator[str]:
     yield f".index({spec.index.name!r})"
     where = [f"{name} == {value!r}" for name, value in spec.partition]
@@ -436,3 +371,5 @@ def _described(spec: QuerySpec) -> Iterator[str]:
         yield f".prefetch({', '.join(map(repr, spec.prefetch))})"
     if spec.metadata:
         yield f".metadata({', '.join(spec.metadata)})"
+    if spec.budget != UNBOUNDED:
+        yield f".budget({spec.budget!r})"

@@ -143,6 +143,16 @@ class UnitOfWork:
             set_origin(entity, origin)
         return cast("Sequence[E]", self.identity.admit(cls, fresh))
 
+    def adopt(self, entities: Sequence[E]) -> Sequence[E]:
+        """Take in entities that another unit read; return the known object for a known key."""
+        if not entities:
+            return entities
+        for entity in entities:
+            if (origin := origin_of(entity)) is not None:
+                origin.tracker = self._touched
+        fresh: dict[str, Entity] = {str(key_of(entity)): entity for entity in entities}
+        return cast("Sequence[E]", self.identity.admit(type(entities[0]), fresh))
+
     def refreshed(self, entity: Entity, body: bytes) -> None:
         """Give a known entity the values just read; its own changes are dropped."""
         self.forget(entity)

@@ -8,7 +8,7 @@ import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from forge_orm import (
     AsyncForge,
@@ -25,6 +25,7 @@ from forge_orm import (
 )
 from forge_orm.local import LENIENT, STRICT
 from forge_orm.server import ForgeApp, Served
+from forge_orm.streams import Stream
 
 from .models import registry
 
@@ -57,6 +58,9 @@ class Awaited:
             return lambda *args, **kwargs: _wrapped(member(*args, **kwargs))
         return _wrapped(member)
 
+    def __repr__(self) -> str:
+        return repr(self._blocking)
+
     async def __aenter__(self) -> Any:
         self._blocking.__enter__()
         return self
@@ -65,7 +69,27 @@ class Awaited:
         self._blocking.__exit__(*exc)
 
 
+class AwaitedStream:
+    """A blocking stream that is iterated over as its async twin is."""
+
+    def __init__(self, blocking: Stream[Any]) -> None:
+        self._blocking = blocking
+
+    @property
+    def cursor(self) -> str | None:
+        return self._blocking.cursor
+
+    def close(self) -> None:
+        self._blocking.close()
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        for item in self._blocking:
+            yield item
+
+
 def _wrapped(value: Any) -> Any:
+    if isinstance(value, Stream):
+        return AwaitedStream(cast("Stream[Any]", value))
     return Awaited(value) if type(value) in _TWINS else value
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from forge_orm import InvalidValue
+from forge_orm import InvalidValue, Progress
 
 from .faces import Face, scenario
 from .models import Task, make_tasks
@@ -20,7 +20,7 @@ async def fill(forge: Any, count: int) -> None:
 @scenario
 async def test_everything_found_is_changed_page_by_page(forge: Any, face: Face) -> None:
     await fill(forge, 120)
-    told: list[int] = []
+    told: list[Progress] = []
     async with forge.session() as session:
         pending = await session.get(Task, "task:P:1")
         pending.title = "not saved"
@@ -33,7 +33,8 @@ async def test_everything_found_is_changed_page_by_page(forge: Any, face: Face) 
         session.rollback()
         found = await session.all(Task.index("by-key"))
 
-    assert told == [50, 100, 120]
+    assert [each.count for each in told] == [50, 100, 120]
+    assert [each.cursor is None for each in told] == [False, False, True]
     assert all(task.tags == ["seen"] for task in found)
     assert all(task.title.startswith("title") for task in found)
 

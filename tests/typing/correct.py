@@ -14,6 +14,7 @@ from forge_orm import (
     AsyncKvs,
     AsyncSecrets,
     AsyncSession,
+    AsyncStream,
     Attr,
     CommitOutcome,
     Entity,
@@ -27,6 +28,7 @@ from forge_orm import (
     MetadataField,
     Page,
     PartialCommit,
+    Progress,
     Query,
     RangeQuery,
     Ref,
@@ -34,8 +36,10 @@ from forge_orm import (
     RetryPolicy,
     Search,
     Secrets,
+    Selection,
     Session,
     Stored,
+    Stream,
     Tenant,
     WritePlan,
     acting_for,
@@ -76,6 +80,11 @@ class Task(Base, name="task", key="task:{project}:{ulid}"):
     by_title = index(range=title, name="title")
     by_who = index(status, range=assignee)
     by_text = index("project", range="title")
+
+
+class Summary(BaseModel):
+    title: str
+    due: datetime
 
 
 class Plain(Entity, name="plain", registry=registry):
@@ -198,6 +207,57 @@ def queries(now: datetime) -> None:
     Task.index("by_status").where(Base.project == "P")
 
 
+def searches(now: datetime) -> None:
+    search = Task.query(Task.project == "P", (Task.priority > 3) | ~Task.title.startswith("x"))
+    assert_type(search, Search[Task])
+    search.where(Task.priority.not_in([1, 2]), Task.assignee.not_in(["u", None]))
+    assert_type(search.order(Task.due.desc()).limit(3).page_size(9).cursor(None), Search[Task])
+    assert_type(search.budget(requests=3, units=9, seconds=0.5).allow_scan(), Search[Task])
+    assert_type(Task.by_title().budget(units=3), RangeQuery[Task, str])
+    open_or_done = Task.by_status.any_of([("P", Status.OPEN), ("P", Status.DONE)])
+    assert_type(open_or_done.where(Task.due < now), Search[Task])
+    assert_type(Task.by_assignee.any_of(["u1", None]), Search[Task])
+    assert_type(search.select(Task.title), Selection[tuple[str]])
+    pair = search.select(Task.title, Task.due)
+    assert_type(pair, Selection[tuple[str, datetime]])
+    assert_type(pair.limit(3).page_size(4).cursor(None), Selection[tuple[str, datetime]])
+    triple = Task.by_title().select(Task.key, Task.assignee, Task.status)
+    assert_type(triple, Selection[tuple[str, str | None, Status]])
+    assert_type(
+        search.select(
+            Task.key,
+            Task.title,
+            Task.status,
+            Task.priority,
+            Task.due,
+            Task.assignee,
+            Task.ticket,
+            Task.tags,
+        ),
+        Selection[tuple[str, str, Status, int, datetime, str | None, int | None, list[str]]],
+    )
+    assert_type(search.select(Summary), Selection[Summary])
+
+
+def answers(session: Session, search: Search[Task], progress: list[Progress]) -> None:
+    pair = search.select(Task.title, Task.due)
+    assert_type(session.all(pair), list[tuple[str, datetime]])
+    assert_type(session.first(search.select(Summary)), Summary | None)
+    assert_type(session.one(pair), tuple[str, datetime])
+    assert_type(session.page(pair), Page[tuple[str, datetime]])
+    assert_type(session.page(search).previous, str | None)
+    stream = session.stream(search, ahead=2)
+    assert_type(stream, Stream[Task])
+    assert_type([task.title for task in stream], list[str])
+    assert_type(stream.cursor, str | None)
+    assert_type([due for _, due in session.stream(pair)], list[datetime])
+    assert_type(session.group_count(search, Task.status), dict[Status, int])
+    assert_type(session.group_count(search, Task.assignee), dict[str | None, int])
+    assert_type(session.update_all(search, print, progress=progress.append), int)
+    assert_type(session.delete_all(Task.by_title(), dry_run=True), int)
+    print(session.explain(pair, run=True).to_dict())
+
+
 def blocking(forge: Forge, query: Query[Task], now: datetime) -> Iterator[Task]:
     with forge.session(atomic="always", tenant=Tenant(installation="i")) as session:
         assert_type(session, Session)
@@ -250,6 +310,10 @@ async def awaiting(forge: AsyncForge, query: Query[Task], now: datetime) -> None
         assert_type(await session.count(query), int)
         assert_type(await session.page(query), Page[Task])
         assert_type([task async for task in session.stream(query)], list[Task])
+        stream = session.stream(query.select(Task.title, Task.due), ahead=2)
+        assert_type(stream, AsyncStream[tuple[str, datetime]])
+        assert_type([title async for title, _ in stream], list[str])
+        assert_type(await session.group_count(query, Task.status), dict[Status, int])
         task = Task(project="P", title="t", due=now)
         session.add(task)
         session.require(task, Task.due < now)

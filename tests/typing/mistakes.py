@@ -67,6 +67,29 @@ def conditions(task: Task) -> None:
     by_status.filter((Task.priority > 3) & True)  # E: mypy pyright
 
 
+def searches() -> None:
+    search = Task.query(Task.priority > 3)
+    search.where(Task.titel == "x")  # E: mypy pyright
+    search.where(Other.number > 3)  # E: mypy pyright
+    search.where(Task.priority.not_in(["x"]))  # E: mypy pyright
+    search.budget(calls=3)  # E: mypy pyright
+    search.select(Task.titel)  # E: mypy pyright
+    search.select(Other.number)  # E: mypy pyright
+    search.select("title")  # E: mypy pyright
+    search.select(str)  # E: mypy pyright
+    Task.by_status.any_of([("P", "open")])  # E: mypy pyright
+    Task.by_status.any_of(["P"])  # E: mypy pyright
+    Task.by_assignee.any_of([3])  # E: mypy pyright
+
+
+def answers(session: Session, query: Query[Task]) -> None:
+    title: str = session.one(query.select(Task.title))  # E: mypy pyright
+    pair: tuple[str, str] = session.one(query.select(Task.title, Task.due))  # E: mypy pyright
+    print(title, pair, session.group_count(query, Other.number))  # E: mypy pyright
+    session.update_all(query.select(Task.title), print)  # E: mypy pyright
+    session.stream(query, ahead="all")  # E: mypy pyright
+
+
 def truth() -> None:
     if Task.priority == 1:  # E: pyright
         print("never")

@@ -1,0 +1,211 @@
+"""Streams: the answer to a question one by one, some pages ahead, from any item on again."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+
+from .flows import Batch, Flow, Walk
+from .flows.reads import step
+from .flows.references import prefetch
+from .unit import UnitOfWork
+
+if TYPE_CHECKING:
+    from asyncio import Task
+
+T = TypeVar("T")
+Run = Callable[[Flow[Any]], Any]
+AsyncRun = Callable[[Flow[Any]], Coroutine[Any, Any, Any]]
+
+
+class _Given(Generic[T]):
+    """The batch a stream is giving, and how much of it was given."""
+
+    __slots__ = ("_start", "at", "batch")
+
+    def __init__(self, start: str | None) -> None:
+        self.batch: Batch[T] = Batch((), (), lambda _: start)
+        self.at = 0
+
+    @property
+    def cursor(self) -> str | None:
+        return self.batch.cursor(self.at)
+
+    def turn(self, batch: Batch[T]) -> None:
+        self.batch, self.at = batch, 0
+
+    def take(self) -> T:
+        self.at += 1
+        return self.batch.items[self.at - 1]
+
+    @property
+    def spent(self) -> bool:
+        return self.at == len(self.batch.items)
+
+
+class Stream(Iterator[T]):
+    """The answer to a question, item by item; see ``session.stream``."""
+
+    def __init__(
+        self, walk: Walk[T], unit: UnitOfWork, run: Run, ahead: int, start: str | None
+    ) -> None:
+        """Give what *walk* finds; *run* makes the calls, in the background if *ahead*."""
+        self._walk, self._unit, self._run, self._ahead = walk, unit, run, ahead
+        self._given = _Given[T](start)
+        self._threads: ThreadPoolExecutor | None = None
+        self._coming: deque[Future[Batch[T]]] = deque()
+
+    @property
+    def cursor(self) -> str | None:
+        """Where to go on after the last item that was given, for ``query.cursor(…)``.
+
+        Before the first item it is the query's own cursor, after the last one None.
+        """
+        return self._given.cursor
+
+    def __next__(self) -> T:
+        """Return the next item, reading a page where none is left."""
+        if self._given.spent:
+            self._turn()
+        return self._given.take()
+
+    def close(self) -> None:
+        """Ask for nothing more; pages that were asked ahead are dropped."""
+        if self._threads is not None:
+            self._threads.shutdown(cancel_futures=True)
+        self._coming.clear()
+
+    def __enter__(self) -> Self:
+        """Return itself; leaving the block closes it."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close."""
+        self.close()
+
+    def _turn(self) -> None:
+        """Go on to the next batch; raises `StopIteration` at the end."""
+        if self._walk.projects is None:
+            self._unit.release(self._given.batch.entities)
+        batch = self._next_ahead() if self._ahead else self._next()
+        if batch is not None:
+            self._given.turn(batch)
+        if batch is None or not batch.items:
+            self.close()
+            raise StopIteration
+
+    def _next(self) -> Batch[T] | None:
+        return None if self._walk.done else self._run(step(self._unit, self._walk))
+
+    def _next_ahead(self) -> Batch[T] | None:
+        """Return the next batch, and have those after it asked for meanwhile."""
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(1, "forge_orm-stream")
+        while len(self._coming) <= self._ahead:
+            self._coming.append(self._threads.submit(self._step))
+        batch = self._coming.popleft().result()
+        if self._walk.projects is not None:
+            return batch
+        admitted: Any = self._unit.adopt(batch.entities)
+        self._run(prefetch(self._unit, admitted, self._walk.paths))
+        return batch.giving(admitted)
+
+    def _step(self) -> Batch[T]:
+        # In another thread, so away from the session's unit of work.
+        batch: Batch[T] = self._run(self._walk.step(UnitOfWork()))
+        return batch
+
+
+class AsyncStream(AsyncIterator[T]):
+    """The answer to a question, item by item; see ``session.stream``."""
+
+    def __init__(
+        self,
+        walk: Walk[T],
+        unit: UnitOfWork,
+        run: AsyncRun,
+        ahead: int,
+        start: str | None,
+    ) -> None:
+        """Give what *walk* finds; *run* makes the calls, in the background if *ahead*."""
+        self._walk, self._unit, self._run, self._ahead = walk, unit, run, ahead
+        self._given = _Given[T](start)
+        self._coming: deque[Task[Batch[T]]] = deque()
+        self._before: Task[Batch[T]] | None = None
+
+    @property
+    def cursor(self) -> str | None:
+        """Where to go on after the last item that was given, for ``query.cursor(…)``.
+
+        Before the first item it is the query's own cursor, after the last one None.
+        """
+        return self._given.cursor
+
+    async def __anext__(self) -> T:
+        """Return the next item, reading a page where none is left."""
+        if self._given.spent:
+            await self._turn()
+        return self._given.take()
+
+    def close(self) -> None:
+        """Ask for nothing more; pages that were asked ahead are dropped."""
+        while self._coming:
+            self._coming.pop().cancel()
+
+    async def __aenter__(self) -> Self:
+        """Return itself; leaving the block closes it."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close."""
+        self.close()
+
+    async def _turn(self) -> None:
+        """Go on to the next batch; raises `StopAsyncIteration` at the end."""
+        if self._walk.projects is None:
+            self._unit.release(self._given.batch.entities)
+        batch = await (self._next_ahead() if self._ahead else self._next())
+        if batch is not None:
+            self._given.turn(batch)
+        if batch is None or not batch.items:
+            self.close()
+            raise StopAsyncIteration
+
+    async def _next(self) -> Batch[T] | None:
+        return None if self._walk.done else await self._run(step(self._unit, self._walk))
+
+    async def _next_ahead(self) -> Batch[T] | None:
+        """Return the next batch, and have those after it asked for meanwhile."""
+        from asyncio import create_task
+
+        while len(self._coming) <= self._ahead:
+            self._before = create_task(self._step(self._before))
+            self._before.add_done_callback(_looked_at)
+            self._coming.append(self._before)
+        return await self._coming.popleft()
+
+    async def _step(self, before: Task[Batch[T]] | None) -> Batch[T]:
+        """Take the next step, when the one before has been taken."""
+        if before is not None:
+            await before
+        batch: Batch[T] = await self._run(step(self._unit, self._walk))
+        return batch
+
+
+def _looked_at(task: Task[Any]) -> None:
+    """Look at how a task ended, so that asyncio does not miss it if the stream is left."""
+    if not task.cancelled():
+        task.exception()
