@@ -36,6 +36,7 @@ from .errors import (
     TransportError,
     UnknownIndex,
     VersionConflict,
+    WrongKind,
 )
 from .wire import MetadataField, Tenant, acting_for
 
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from .flows.keyvalue import KvsPage
     from .kvs import AsyncKvs, Kvs
     from .local import LocalBackend
-    from .model import Attr, Entity, Metadata, Ref, Registry, attr, index, version
+    from .model import Attr, Entity, Metadata, Ref, Registry, UnknownKind, attr, index, version
     from .model import default_registry as registry
     from .observe import capture
     from .operations import Stored
@@ -123,8 +124,10 @@ __all__ = [
     "Tenant",
     "TransportError",
     "UnknownIndex",
+    "UnknownKind",
     "VersionConflict",
     "WritePlan",
+    "WrongKind",
     "acting_for",
     "attr",
     "capture",
@@ -147,6 +150,7 @@ _HOME = {
     "kvs": "AsyncKvs Kvs",
     "local": "LocalBackend",
     "model": "Attr Entity Metadata Ref Registry attr default_registry index version",
+    "model.kinds": "UnknownKind",
     "observe": "capture",
     "operations": "Stored",
     "planner": "Explanation",

@@ -11,6 +11,7 @@ ForgeError
 │   └── CursorError          a cursor is none, outdated, or of another question
 ├── InvalidValue             a value the service cannot store, found before sending it
 ├── CorruptValue             a stored value that does not fit its class
+│   └── WrongKind            it is of another kind than the class asked for
 ├── SessionError             a session used in a way it cannot be
 │   ├── NotLoaded            the value of a reference was asked for before it was loaded
 │   └── DanglingReference    the value of a reference to what is not stored
@@ -118,6 +119,28 @@ class InvalidValue(ForgeError, ValueError):
 
 class CorruptValue(ForgeError, ValueError):
     """A stored value does not fit the class it is read into."""
+
+
+class WrongKind(CorruptValue):
+    """What is stored under the key is of another kind than the class it was asked for as.
+
+    Attributes:
+        entity: the entity's name.
+        key: its key.
+        kind: the stored value of its discriminator; None if it has none.
+    """
+
+    def __init__(self, entity: str, key: str, wanted: str, kind: str | None) -> None:
+        """Name the kind that was found."""
+        super().__init__(
+            f"{entity} {key!r} is of kind {kind!r}, which is no {wanted}; ask for it as the "
+            "base class if any kind will do"
+        )
+        self.entity, self.key, self.wanted, self.kind = entity, key, wanted, kind
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by what it was made of."""
+        return type(self), (self.entity, self.key, self.wanted, self.kind)
 
 
 class SessionError(ForgeError, RuntimeError):

@@ -39,6 +39,7 @@ _PROMISED = """
     AnswerLost ConditionFailed ConfigurationError Conflict CorruptValue DeclarationError
     ForgeError InvalidValue KeyAbsent KeyConflict KeyNotFound NotSent PartialCommit PartialRead
     QueryError RateLimited ServiceError SessionError TransportError
+    UnknownKind WrongKind
     errors
 """
 PROMISED = _PROMISED.split()

@@ -38,8 +38,9 @@ def look_up(
     found, failures = Found(), list[ItemFailure]()
     for (cls, _), body in zip(asked, bodies, strict=True):
         entities, failed = unit.load_batch(cls, body)
-        found.update(((cls, entity.key), entity) for entity in entities)
-        failures += failures_of_get(read_failures(failed))
+        right, wrong = unit.sorted_out(cls, entities)
+        found.update(((cls, entity.key), entity) for entity in right)
+        failures += [*failures_of_get(read_failures(failed)), *wrong]
     if failures:
         raise PartialRead({key: entity for (_, key), entity in found.items()}, failures)
     return {**_known(unit, keys), **found}

@@ -7,6 +7,7 @@ from .attributes import version as version
 from .entity import Entity as Entity
 from .entity import Metadata as Metadata
 from .indexes import index as index
+from .kinds import UnknownKind as UnknownKind
 from .mapping import EntityMapping as EntityMapping
 from .references import Ref as Ref
 from .registry import Registry as Registry

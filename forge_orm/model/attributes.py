@@ -45,6 +45,7 @@ class AttrOptions(TypedDict, total=False):
     strict: bool | None
     frozen: bool | None
     repr: bool
+    init: bool
     validate_default: bool | None
     discriminator: str | None
 
@@ -116,9 +117,10 @@ def attr(
     """Give an attribute a default, an alias (its name in the store) or constraints.
 
     Everything is by keyword, because type checkers look for ``default=`` by name. The
-    options are those of pydantic's ``Field``.
+    options are those of pydantic's ``Field``; ``init=False`` tells checkers that the class
+    fills it in, as it does a discriminator.
     """
-    given: dict[str, Any] = {**options, "alias": alias}
+    given: dict[str, Any] = {**options, "alias": alias, "init": None}
     chosen = {name: value for name, value in given.items() if value is not None}
     if default_factory is not None:
         return Field(default_factory=default_factory, **chosen)

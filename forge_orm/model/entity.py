@@ -18,7 +18,8 @@ from ..query import Query, Search
 from .attributes import attr
 from .indexes import Index
 from .keys import KeyParts, KeyTemplate, check_key
-from .mapping import Declaration, EntityMapping
+from .kinds import Family, UnknownKind, declare_kind, found_family, join_family
+from .mapping import Declaration, EntityMapping, UnknownMapping
 from .references import Ref, ReferenceCodec
 from .registry import Registry, default_registry
 
@@ -42,18 +43,31 @@ class EntityMeta(ModelMetaclass):
     if not TYPE_CHECKING:
 
         def __new__(
-            mcs, label, bases, body, *, name=None, key=None, ttl=None, registry=None, **config
+            mcs,
+            label,
+            bases,
+            body,
+            *,
+            name=None,
+            key=None,
+            ttl=None,
+            discriminator=None,
+            kind=None,
+            registry=None,
+            **config,
         ):
             """Build the class, bind its indexes and enter it in a registry."""
             _refuse_reserved(label, body)
+            written = dict(body)
+            family = declare_kind(label, bases, body, discriminator, kind)
             token = _building.set(True)
             try:
                 cls = super().__new__(mcs, label, bases, body, **config)
             finally:
                 _building.reset(token)
             _refuse_members(label, _RESERVED.intersection(cls.model_fields))
-            _bind_indexes(cls, body)
-            _declare(cls, name, key, ttl, registry)
+            _bind_indexes(cls, written)
+            _declare(cls, name, key, ttl, registry, family, kind)
             return cls
 
         def __getattr__(cls, name):
@@ -110,6 +124,8 @@ def _declare(
     key: str | None,
     ttl: timedelta | None,
     registry: Registry | None,
+    family: Family | None,
+    kind: Any,
 ) -> None:
     bases: list[type[Any]] = [*reversed(cls.__mro__)]
     indexes: dict[str, Index[..., Any]] = {
@@ -118,6 +134,11 @@ def _declare(
         for label, value in vars(base).items()
         if isinstance(value, Index)
     }
+    new = name is not None
+    if family is not None and family.root is None:
+        found_family(cls, family, name)
+    elif family is not None:
+        name = join_family(cls, family, name, registry)
     chosen = registry if registry is not None else getattr(cls, "__forge_registry__", None)
     chosen = chosen if chosen is not None else default_registry
     key = key if key is not None else getattr(cls, "__forge_key__", None)
@@ -125,12 +146,16 @@ def _declare(
     type.__setattr__(cls, "__forge_registry__", chosen)
     type.__setattr__(cls, "__forge_ttl__", ttl)
     type.__setattr__(cls, "__forge_key__", key)
-    declaration = Declaration(name, key, tuple(indexes.values()), ttl)
+    type.__setattr__(cls, "__forge_root__", cls if family is None else family.root)
+    stored_kind = None if kind is None else str(getattr(kind, "value", kind))
+    declaration = Declaration(name, key, tuple(indexes.values()), ttl, family, stored_kind)
     type.__setattr__(cls, "__forge_declaration__", declaration)
     type.__setattr__(cls, "__forge__", _Unfinished())
     if cls.__pydantic_complete__:
         _complete(cls)
-    if name is not None:
+    elif family is not None:
+        family.expect(cls)
+    if new and name is not None:
         chosen.add(name, cls)
 
 
@@ -150,10 +175,23 @@ def _complete(cls: Any) -> EntityMapping[Any]:
             f"{cls.__name__} names a type that is not defined yet; define it, or call "
             f"{cls.__name__}.model_rebuild() once it is"
         )
-    mapping: EntityMapping[Any] = EntityMapping(cls, cls.__dict__["__forge_declaration__"])
+    declaration: Declaration = cls.__dict__["__forge_declaration__"]
+    make: Any = UnknownMapping if issubclass(cls, UnknownKind) else EntityMapping
+    mapping: EntityMapping[Any] = make(cls, declaration)
     type.__setattr__(cls, "__forge__", mapping)
     type.__setattr__(cls, "__forge_references__", mapping.references)
+    if declaration.family is not None and make is EntityMapping:
+        _admit(cls, declaration.family, mapping)
     return mapping
+
+
+def _admit(cls: Any, family: Family, mapping: EntityMapping[Any]) -> None:
+    _ = family.base  # complete before its kinds
+    try:
+        family.admit(mapping)
+    except DeclarationError:
+        type.__setattr__(cls, "__forge__", _Unfinished())  # to be tried, and refused, again
+        raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +291,8 @@ class Entity(BaseModel, metaclass=EntityMeta):
     Class keywords: *name* is the entity's name in the store (a class without one is only a
     base for others); *key* a template such as ``"task:{project}:{ulid}"``; *ttl* how long an
     entity lives after each save (whole seconds, up to a year; kvs-api); *registry* where the
-    class and its subclasses are entered.
+    class and its subclasses are entered. *discriminator* names the attribute that tells the
+    kinds of one entity apart, and *kind*, on a subclass, the value it has there.
     """
 
     __slots__ = ("_forge_key", "_forge_origin")
@@ -261,6 +300,8 @@ class Entity(BaseModel, metaclass=EntityMeta):
     model_config = ConfigDict(ignored_types=(Index, KeyAttribute))
     __forge_declaration__: ClassVar[Declaration]
     __forge_references__: ClassVar[Mapping[str, ReferenceCodec]] = {}
+    __forge_root__: ClassVar[type[Any]]
+    __forge_family__: ClassVar[Family | None] = None
 
     key = KeyAttribute()
 
@@ -272,6 +313,8 @@ class Entity(BaseModel, metaclass=EntityMeta):
             name: str | None = None,
             key: str | None = None,
             ttl: timedelta | None = None,
+            discriminator: str | None = None,
+            kind: str | None = None,
             registry: Registry | None = None,
             **config: Any,
         ) -> None: ...

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from pydantic import BaseModel, Secret, SecretBytes, SecretStr, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, SchemaSerializer, to_json
@@ -28,8 +28,9 @@ from .attributes import VERSION_MARK
 from .codecs import Codec, nested_encoder, operand_encoder, storage_of
 from .indexes import Index
 from .keys import KeyPart, KeyTemplate, check_key
+from .kinds import Family, readable
 from .references import ReferenceCodec
-from .storage import Readers, StoredField
+from .storage import Readers, StoredField, stored_form
 
 E = TypeVar("E", bound=BaseModel)
 
@@ -59,20 +60,26 @@ class Declaration:
     key: str | None
     indexes: tuple[Index[..., Any], ...]
     ttl: timedelta | None = None
+    family: Family | None = None
+    kind: str | None = None
 
 
 class EntityMapping(Generic[E]):
     """An entity class seen from the store."""
+
+    open: ClassVar[bool] = False
+    """Whether an entity holds attributes beside those that are declared."""
 
     def __init__(self, cls: type[E], declaration: Declaration) -> None:
         """Work out how *cls* is stored; raises `DeclarationError`, naming the attribute."""
         self.cls = cls
         self.label = cls.__name__
         self.name = declaration.name or ""
-        self.attributes = _attributes(cls)
+        self.family, self.kind = declaration.family, declaration.kind
+        self.attributes = self._with_kind(_attributes(cls))
         self._by_stored_name = {item.name: item for item in self.attributes.values()}
         self._indexes = {index: self._index(index.declared) for index in declaration.indexes}
-        self.schema = self._schema()
+        self.own = self.schema = self._schema()
         self.template = self._template(declaration.key)
         self._expressions: dict[str, Expr[Any, Any]] = {}
         self.version = self._version()
@@ -83,12 +90,27 @@ class EntityMapping(Generic[E]):
             for field, item in self.attributes.items()
             if isinstance(item.codec, ReferenceCodec)
         }
+        self.watched = bool(self.mutable)  # or that of another kind is; see Family
 
     def __repr__(self) -> str:
         """Show class and entity."""
         return f"EntityMapping({self.label} -> {self.name or 'no entity'})"
 
     # --- declaration ------------------------------------------------------------------
+
+    def _with_kind(self, found: dict[str, AttributeMapping]) -> dict[str, AttributeMapping]:
+        """See to it that an entity is stored with the kind of its class."""
+        if self.family is None:
+            return found
+        item = found.get(self.family.field)
+        if item is None or item.computed or item.codec.type is not AttributeType.STRING:
+            raise DeclarationError(
+                f"{self.label}.{self.family.field}: a discriminator is a stored text; declare "
+                f"it as Attr[str] or a StrEnum, or not at all"
+            )
+        if self.kind is None:
+            return found
+        return {**found, item.field: replace(item, store=_store_kind(item, self.kind))}
 
     def _index(self, declared: IndexSchema) -> IndexSchema:
         """Translate an index from field names to stored names."""
@@ -263,7 +285,9 @@ class EntityMapping(Generic[E]):
     def may_lack(self, attribute: str) -> bool:
         """Whether an entity of the class may be stored without *attribute*."""
         found = self._by_stored_name.get(attribute)
-        return found is not None and found.optional
+        if found is None:  # the key, or an attribute of other kinds
+            return attribute in self.schema.attributes
+        return found.optional
 
     def entity_schema(self) -> EntitySchema:
         """Return the schema; raises `DeclarationError` for a class that is only a base."""
@@ -274,23 +298,58 @@ class EntityMapping(Generic[E]):
             )
         return self.schema
 
+    def declared_schema(self) -> EntitySchema:
+        """Return the schema with every kind that was declared, resolving what can be now."""
+        if self.family is not None:
+            self.family.settle()
+        return self.schema
+
+    def check_storable(self) -> None:
+        """Refuse a class that is only a base for others; raises `DeclarationError`."""
+        self.entity_schema()
+        if self.family is not None and self.kind is None:
+            raise DeclarationError(
+                f"{self.label} is not stored: it has no kind. Declare it with kind='…', or "
+                "use a subclass that has one"
+            )
+
+    @property
+    def discriminator(self) -> str | None:
+        """The stored name of the attribute that tells kinds apart, if there is one."""
+        return None if self.family is None else self.family.name
+
+    def kind_condition(self) -> Condition[Any] | None:
+        """Return what only entities of the class satisfy; None where all of the entity do."""
+        return None if self.family is None else self.family.condition(self.cls)
+
+    def narrowed(self, spec: QuerySpec) -> tuple[QuerySpec, Condition[Any] | None]:
+        """Return *spec*, asking for entities of the class, and what is to be tried here."""
+        return (spec, None) if self.family is None else self.family.narrowed(self.cls, spec)
+
     # --- reading ------------------------------------------------------------------------
 
     @cached_property
     def readers(self) -> Readers:
         """The compiled validators; made at first use, since that takes milliseconds."""
+        if self.family is not None:
+            return self.family.readers()
+        return Readers(stored_form(self.cls, self.stored_fields()))
+
+    def stored_fields(self) -> dict[str, StoredField | None]:
+        """Return how each field is read; None for one that is not stored."""
         fields: dict[str, StoredField | None] = dict.fromkeys(self.cls.model_fields)
         for field, item in self.attributes.items():
             if not item.computed:
                 fields[field] = StoredField(
                     item.name, optional=item.optional, decode=item.codec.decode
                 )
-        return Readers(self.cls, fields)
+        return fields
 
     def corrupt(self, error: ValidationError, key: str) -> CorruptValue:
         """Say which stored entity does not fit the class, and how."""
+        errors = error.errors() if self.family is None else readable(error.errors())
         found = "; ".join(
-            f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()
+            f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in errors
         )
         return CorruptValue(
             f"the stored {self.name} {key!r} does not fit {self.label}: {found}. Give the "
@@ -317,6 +376,11 @@ class EntityMapping(Generic[E]):
             except (ValueError, TypeError) as error:
                 raise self._invalid(item, value, error) from None
         return stored
+
+    def unknown(self, stored: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what is in *stored* under names that the class does not know."""
+        known = self._by_stored_name
+        return {name: value for name, value in stored.items() if name not in known}
 
     def check_key(self, entity: E, key: str) -> None:
         """Refuse an entity whose attributes no longer make its key; raises `InvalidValue`."""
@@ -359,6 +423,35 @@ class EntityMapping(Generic[E]):
             f"{self.label} {key!r} is {size / 1024:.1f} KiB (limit {limit}): {parts}. "
             "Split it over several entities"
         )
+
+
+class UnknownMapping(EntityMapping[E]):
+    """The mapping of entities whose kind has no class here: whatever is stored is kept."""
+
+    open: ClassVar[bool] = True
+
+    def check_storable(self) -> None:
+        """Let what was read be written again."""
+
+    def stored(self, entity: E) -> dict[str, Any]:
+        """Return the stored form, with everything that no class knows."""
+        return {**super().stored(entity), **(entity.model_extra or {})}
+
+    def unknown(self, stored: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - see above
+        """Return nothing: the entity itself has all of it."""
+        return {}
+
+
+def _store_kind(item: AttributeMapping, kind: str) -> Callable[[Any], Any]:
+    def store(value: Any) -> str:
+        if item.store(value) != kind:
+            raise ValueError(
+                f"the kind of an entity never changes; it is {kind!r}. Delete it and add "
+                "another"
+            )
+        return kind
+
+    return store
 
 
 def _attributes(cls: type[BaseModel]) -> dict[str, AttributeMapping]:

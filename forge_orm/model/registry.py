@@ -37,6 +37,10 @@ class Registry:
                 "give it another name=, or a registry= of its own"
             )
         self._classes[name] = cls
+        self.changed()
+
+    def changed(self) -> None:
+        """Note that a class joined an entity: its schema is asked for again."""
         self._schemas = None
 
     def schemas(self) -> tuple[EntitySchema, ...]:
@@ -46,7 +50,7 @@ class Registry:
         """
         if self._schemas is not None:
             return self._schemas
-        schemas = tuple(cls.__forge__.schema for cls in self._classes.values())
+        schemas = tuple(cls.__forge__.declared_schema() for cls in self._classes.values())
         if problems := list(set_violations(schemas)):
             raise DeclarationError(f"registry {self.name!r}: " + "; ".join(problems))
         self._schemas = schemas

@@ -30,8 +30,10 @@ class StoredField:
 class _StoredForm:
     """An ``Annotated`` marker that turns a class's schema into that of its stored form."""
 
-    def __init__(self, cls: type[Any], fields: Mapping[str, StoredField | None]) -> None:
-        self._fields = fields
+    def __init__(
+        self, cls: type[Any], fields: Mapping[str, StoredField | None], extra: str
+    ) -> None:
+        self._fields, self._extra = fields, extra
         # pydantic-core answers a nested model of a complete class with that class's own
         # validator, whatever schema it was given. A bare subclass has none; the entities
         # become *cls* when they are adopted.
@@ -53,7 +55,7 @@ class _StoredForm:
         if schema["type"] == "model-fields":
             fields = schema["fields"].items()
             copy["fields"] = {name: self._field(name, field) for name, field in fields}
-            copy["extra_behavior"] = "ignore"
+            copy["extra_behavior"] = self._extra
         else:
             copy["schema"] = self._stored(schema["schema"])
         if schema["type"] == "model":
@@ -79,15 +81,48 @@ def _decoded(schema: Any, decode: Decoder) -> Any:
     return core_schema.no_info_before_validator_function(decode, schema)
 
 
+def stored_form(
+    cls: type[Any], fields: Mapping[str, StoredField | None], *, extra: str = "ignore"
+) -> Any:
+    """Return the type of *cls* as it is stored; *extra* is what becomes of other attributes."""
+    return Annotated[cls, _StoredForm(cls, fields, extra)]
+
+
+class _KindsForm:
+    """An ``Annotated`` marker: one of several stored forms, chosen by an attribute.
+
+    pydantic-core looks the attribute up and goes to the form it names, so a row is read
+    once. Only a kind without a form is tried as *unknown*.
+    """
+
+    def __init__(self, discriminator: str, forms: Mapping[str, Any], unknown: Any) -> None:
+        self._discriminator, self._forms, self._unknown = discriminator, forms, unknown
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        unknown = handler.generate_schema(self._unknown)
+        forms: Any = {kind: handler.generate_schema(each) for kind, each in self._forms.items()}
+        if not forms:
+            return core_schema.union_schema([(unknown, "unknown")])
+        known = core_schema.tagged_union_schema(forms, discriminator=self._discriminator)
+        choices: list[Any] = [(known, "known"), (unknown, "unknown")]
+        return core_schema.union_schema(choices, mode="left_to_right")
+
+
+def kinds_form(discriminator: str, forms: Mapping[str, Any], unknown: Any) -> Any:
+    """Return the type of a row that is one of *forms*, by its *discriminator*."""
+    return Annotated[Any, _KindsForm(discriminator, forms, unknown)]
+
+
 class Readers:
     """Compiled validators for each shape in which the service returns an entity.
 
-    The entities they return are not of their class yet: see `Adopter`.
+    The entities they return are of stand-in classes, each below the class it stands for.
     """
 
-    def __init__(self, cls: type[Any], fields: Mapping[str, StoredField | None]) -> None:
-        """Compile them for *cls*."""
-        stored: Any = Annotated[cls, _StoredForm(cls, fields)]
+    def __init__(self, stored: Any) -> None:
+        """Compile them for a `stored_form` or a `kinds_form`."""
         fields_of_row: dict[str, Any] = {"key": str, "value": stored}
         with_metadata = {
             **fields_of_row,

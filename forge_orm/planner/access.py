@@ -84,7 +84,7 @@ def accesses(
         if (why := _unusable(mapping, index, branch)) is not None:
             rejected.append(Rejected(index, why))
         else:
-            usable.append(_access(index, branch, order))
+            usable.append(_access(index, branch, order, mapping.discriminator))
     usable.sort(key=lambda access: access.score, reverse=True)
     return usable, rejected
 
@@ -99,7 +99,9 @@ def _unusable(mapping: EntityMapping[Any], index: IndexSchema, branch: Branch) -
     return None
 
 
-def _access(index: IndexSchema, branch: Branch, order: Order[Any] | None) -> Access:
+def _access(
+    index: IndexSchema, branch: Branch, order: Order[Any] | None, discriminator: str | None
+) -> Access:
     chosen: dict[str, Comparison[Any]] = {}
     for each in branch:
         if _is_equality(each) and each.attribute in index.partition:
@@ -111,10 +113,12 @@ def _access(index: IndexSchema, branch: Branch, order: Order[Any] | None) -> Acc
     filters, residual = _divided(index, rest, room)
     serves = order is not None and order.attribute == index.range
     partition = tuple((name, chosen[name].values[0]) for name in index.partition)
-    # A point by key first; then equalities, then how tight the range is, then the order.
+    # A point by key first; then equalities (that of the kind alone leaves most rows), then
+    # how tight the range is, then the order.
     tight = 0 if range_ is None else _tightness(range_)
     by_key = index is BY_KEY and tight == _POINT
-    score = (by_key, len(partition), tight, serves, -len(residual), index is BY_KEY)
+    asked = len(partition) - (discriminator in index.partition)
+    score = (by_key, asked, len(partition), tight, serves, -len(residual), index is BY_KEY)
     return Access(index, partition, range_, filters, residual, tuple(map(int, score)))
 
 

@@ -119,8 +119,8 @@ class ReadPlan:
 
 def plan_query(query: Query[Any], wanted: int | None) -> ReadPlan:
     """Plan a query, which names its index: one read. *wanted* bounds how much is asked."""
-    spec = query.spec
     mapping: EntityMapping[Any] = query.entity.__forge__
+    spec, residual = mapping.narrowed(query.spec)
     named = f"the query names {spec.index.name}"
     others = [
         Rejected(index, named) for index in _indexes(mapping) if index.name != spec.index.name
@@ -128,8 +128,8 @@ def plan_query(query: Query[Any], wanted: int | None) -> ReadPlan:
     asked = replace(
         spec, limit=None, page_size=None, cursor=None, prefetch=(), budget=_NO_BUDGET
     )
-    read = Read(asked, ((),), None, said_of(spec.partition, spec.range), tuple(others))
-    rows = rows_to_read(spec, wanted)
+    read = Read(asked, ((),), residual, said_of(spec.partition, spec.range), tuple(others))
+    rows = rows_to_read(spec, wanted if residual is None else None)
     order, descending = spec.index.range, spec.descending
     return ReadPlan(query, Mode.SINGLE, (read,), order, descending, rows, ((),))
 
@@ -143,6 +143,8 @@ def make_read_plan(search: Search[Any]) -> ReadPlan:
     """
     mapping: EntityMapping[Any] = search.entity.__forge__
     mapping.entity_schema()
+    if (kinds := mapping.kind_condition()) is not None:
+        search = search.where(kinds)
     spec = search.spec
     found = branches(spec.conditions)
     if found is None:

@@ -41,9 +41,7 @@ def change_of(entity: Entity, origin: Origin) -> Change | None:
 
 def unknown(entity: Entity, origin: Origin) -> dict[str, Any]:
     """Return what was stored with *entity* under names that its class does not know."""
-    known = {item.name for item in type(entity).__forge__.attributes.values()}
-    before = origin.value(str(key_of(entity)))
-    return {name: value for name, value in before.items() if name not in known}
+    return type(entity).__forge__.unknown(origin.value(str(key_of(entity))))
 
 
 def mutated(entity: Entity, origin: Origin) -> bool:
@@ -56,7 +54,7 @@ def mutated(entity: Entity, origin: Origin) -> bool:
         now = None if value is None else item.store(value)
         if to_json(now) != to_json(before.get(item.name)):
             return True
-    return False
+    return mapping.open and to_json(mapping.stored(entity)) != to_json(before)
 
 
 def _normal(mapping: EntityMapping[Any], before: Mapping[str, Any]) -> dict[str, Any]:

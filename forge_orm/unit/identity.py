@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar, cast
 from weakref import WeakValueDictionary
 
+from ..errors import WrongKind
 from ..model.entity import Entity, key_of, origin_of
+
+E = TypeVar("E", bound=Entity)
 
 
 class IdentityMap:
-    """Entities by class and key.
+    """Entities by class and key; by their common base where one entity has several kinds.
 
     They are held strongly, so that a change is never lost with the object. A stream, which
     may pass over more entities than fit in memory, releases the unchanged ones: those are
@@ -51,7 +54,7 @@ class IdentityMap:
 
     def add(self, entity: Entity) -> None:
         """Take in one entity under its key."""
-        self._strong.setdefault(type(entity), {})[str(key_of(entity))] = entity
+        self._strong.setdefault(type(entity).__forge_root__, {})[str(key_of(entity))] = entity
 
     def remove(self, cls: type[Any], key: str) -> None:
         """Forget one entity, if it is known."""
@@ -62,7 +65,7 @@ class IdentityMap:
     def release(self, entities: Iterable[Entity]) -> None:
         """Hold *entities* weakly from now on."""
         for entity in entities:
-            cls, key = type(entity), str(key_of(entity))
+            cls, key = type(entity).__forge_root__, str(key_of(entity))
             if self._strong.get(cls, {}).pop(key, None) is not None:
                 weak: WeakValueDictionary[str, Entity] = WeakValueDictionary()
                 self._weak.setdefault(cls, weak)[key] = entity
@@ -85,6 +88,27 @@ class IdentityMap:
     def __len__(self) -> int:
         """Count the entities held strongly."""
         return sum(map(len, self._strong.values()))
+
+
+def is_kind(cls: type[Any], entity: Entity) -> bool:
+    """Whether *entity* is a *cls*; pydantic's own `isinstance` is slower."""
+    found = type(entity)
+    return found is cls or cls in found.__mro__
+
+
+def of_kind(cls: type[E], entity: Entity) -> E:
+    """Return *entity* if it is a *cls*; raises `WrongKind`."""
+    if not is_kind(cls, entity):
+        raise wrong_kind(cls, entity)
+    return cast("E", entity)
+
+
+def wrong_kind(cls: type[Any], entity: Entity) -> WrongKind:
+    """Return the error for an entity of another kind than *cls*."""
+    field = cls.__forge_family__.field
+    kind = getattr(entity, field)
+    name = cls.__forge_root__.__forge__.name
+    return WrongKind(name, str(key_of(entity)), cls.__name__, getattr(kind, "value", kind))
 
 
 def _renew(known: Entity, fresh: Entity, key: str) -> None:

@@ -14,6 +14,7 @@ from .. import limits
 from ..errors import ForgeError, ItemFailure, SessionError
 from ..expressions import Condition, KeyCondition, Operator
 from ..model.entity import Entity
+from ..model.mapping import EntityMapping
 from ..operations import (
     BatchItem,
     BatchOutcome,
@@ -43,6 +44,7 @@ _GUARDS: Final = (Operator.EQUAL_TO, Operator.NOT_EXISTS)
 class WriteItem(NamedTuple):
     """One entity to set (*value* is its JSON) or to delete (*value* is None).
 
+    *name* is its class (the common base, where one entity has several kinds) and its key.
     *attributes* are the changed ones, empty for a new entity. *create* makes the write fail
     where the key exists, *update* where it does not.
     """
@@ -58,6 +60,13 @@ class WriteItem(NamedTuple):
     update: bool = False
 
     @property
+    def mapping(self) -> EntityMapping[Any]:
+        """How the entity is stored."""
+        cls: Any = self.name[0] if self.entity is None else type(self.entity)
+        mapping: EntityMapping[Any] = cls.__forge__
+        return mapping
+
+    @property
     def address(self) -> tuple[str, str]:
         """The entity's name and the key."""
         return self.name[0].__forge__.name, self.name[1]
@@ -65,7 +74,7 @@ class WriteItem(NamedTuple):
     @property
     def version_name(self) -> str | None:
         """The attribute that counts the entity's saves, as it is stored."""
-        version = self.name[0].__forge__.version
+        version = self.mapping.version
         return None if version is None else version.name
 
     @property

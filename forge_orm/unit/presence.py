@@ -43,6 +43,9 @@ def present(mapping: EntityMapping[Any], given: Conditions) -> Conditions:
 
 
 def _always_stored(mapping: EntityMapping[Any]) -> Iterator[KeyCondition[Any]]:
+    if mapping.discriminator is not None and mapping.kind is not None:
+        yield KeyCondition(mapping.discriminator, Operator.EQUAL_TO, (mapping.kind,))
+        return
     for item in mapping.attributes.values():
         if not item.optional and item.codec.type is not AttributeType.ANY:
             yield KeyCondition(item.name, Operator.EXISTS, ())

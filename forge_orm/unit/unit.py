@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from ..errors import ForgeError, SessionError
+from ..errors import ForgeError, ItemFailure, SessionError
 from ..expressions import Condition, KeyCondition, Operator
 from ..model.entity import Entity, Origin, key_of, origin_of, read_metadata, set_key, set_origin
 from ..model.keys import check_key
@@ -20,7 +20,7 @@ from ..operations.core import NONSENSE, nonsense
 from ..query import check_conditions
 from .changes import change_of, mutated, unknown
 from .doubts import Name, Stored, Unsettled, Verdict
-from .identity import IdentityMap
+from .identity import IdentityMap, is_kind, of_kind, wrong_kind
 from .plan import Atomic, PlannedCall, WriteItem, WritePlan, make_plan
 from .presence import present
 
@@ -68,10 +68,14 @@ class UnitOfWork:
     # --- reading ------------------------------------------------------------------------
 
     def find(self, cls: type[E], key: str) -> E | None:
-        """Return the entity known under *key*, unless it is about to be deleted."""
+        """Return the entity known under *key*, unless it is about to be deleted.
+
+        Raises `WrongKind` for one of another kind than *cls*.
+        """
         if self._pending and self.is_deleting(cls, key):
             return None
-        return cast("E | None", self.identity.find(cls, key))
+        known = self.identity.find(cls.__forge_root__, key)
+        return None if known is None else of_kind(cls, known)
 
     def holds(self, cls: type[Any], key: str, *, metadata: bool) -> bool:
         """Whether the entity *key* is known, with its metadata if that is wanted."""
@@ -85,7 +89,7 @@ class UnitOfWork:
 
     def is_deleting(self, cls: type[Any], key: str) -> bool:
         """Whether the deletion of *key* is pending."""
-        pending = self._pending.get((cls, key)) if self._pending else None
+        pending = self._pending.get((cls.__forge_root__, key)) if self._pending else None
         return pending is not None and pending.deleting
 
     def load_row(self, cls: type[E], body: bytes, *, with_metadata: bool) -> E:
@@ -97,13 +101,13 @@ class UnitOfWork:
         except ValidationError as error:
             raise _unreadable(mapping, error, body) from None
         if with_metadata:
-            return self._load(mapping, [row], body, with_metadata=True)[0]
+            return of_kind(cls, self._load(mapping, [row], body, with_metadata=True)[0])
         # `_load`, for one: this is the read programs make most.
         key, entity = row["key"], row["value"]
-        _set_class(entity, cls)
+        _set_class(entity, cls if mapping.family is None else type(entity).__base__)
         set_key(entity, key)
         set_origin(entity, Origin(body, self._touched))
-        return cast("E", self.identity.admit_one(cls, key, entity))
+        return of_kind(cls, self.identity.admit_one(cls.__forge_root__, key, entity))
 
     def load_page(
         self, cls: type[E], body: bytes, *, with_metadata: bool
@@ -128,20 +132,32 @@ class UnitOfWork:
         entities = self._load(mapping, batch["successfulKeys"], body, with_metadata=True)
         return entities, batch["failedKeys"]
 
+    def sorted_out(
+        self, cls: type[E], entities: Sequence[E]
+    ) -> tuple[Sequence[E], list[ItemFailure]]:
+        """Return those that are of *cls*, and a failure for each of another kind."""
+        mapping: EntityMapping[E] = cls.__forge__
+        if mapping.family is None:
+            return entities, []
+        errors = [wrong_kind(cls, each) for each in entities if not is_kind(cls, each)]
+        failures = [ItemFailure(error.entity, error.key, error) for error in errors]
+        return [each for each in entities if is_kind(cls, each)], failures
+
     def _load(
         self, mapping: EntityMapping[E], rows: list[Any], body: bytes, *, with_metadata: bool
     ) -> Sequence[E]:
-        cls = mapping.cls
+        own = mapping.cls if mapping.family is None else None
         origin = Origin(body, self._touched)
         if with_metadata:
             origin.metadata = {row["key"]: read_metadata(row) for row in rows}
         fresh: dict[str, Any] = {}
         for row in rows:
             fresh[row["key"]] = entity = row["value"]
-            _set_class(entity, cls)
+            _set_class(entity, own or type(entity).__base__)
             set_key(entity, row["key"])
             set_origin(entity, origin)
-        return cast("Sequence[E]", self.identity.admit(cls, fresh))
+        root: type[Any] = mapping.cls.__forge_root__
+        return cast("Sequence[E]", self.identity.admit(root, fresh))
 
     def adopt(self, entities: Sequence[E]) -> Sequence[E]:
         """Take in entities that another unit read; return the known object for a known key."""
@@ -151,7 +167,7 @@ class UnitOfWork:
             if (origin := origin_of(entity)) is not None:
                 origin.tracker = self._touched
         fresh: dict[str, Entity] = {str(key_of(entity)): entity for entity in entities}
-        return cast("Sequence[E]", self.identity.admit(type(entities[0]), fresh))
+        return cast("Sequence[E]", self.identity.admit(type(entities[0]).__forge_root__, fresh))
 
     def refreshed(self, entity: Entity, body: bytes) -> None:
         """Give a known entity the values just read; its own changes are dropped."""
@@ -167,7 +183,7 @@ class UnitOfWork:
             entity
             for entity in entities
             if id(entity) not in self._touched
-            and (type(entity), key_of(entity)) not in self._pending
+            and (type(entity).__forge_root__, key_of(entity)) not in self._pending
             and not _is_mutated(entity)
         )
 
@@ -189,7 +205,7 @@ class UnitOfWork:
         _refuse_other(
             entity, "add() takes entities; give those of a list with a star, add(*tasks)"
         )
-        type(entity).__forge__.entity_schema()
+        type(entity).__forge__.check_storable()
         name = _name(entity)
         known = self.identity.find(*name)
         if known is not None and known is not entity:
@@ -234,7 +250,9 @@ class UnitOfWork:
         """Delete *key* at the next flush without having read it."""
         cls.__forge__.entity_schema()
         check_key(key, f"{cls.__name__} key")
-        self._pending[cls, key] = _Pending(self.identity.find(cls, key), True)
+        name = cls.__forge_root__, key
+        known = self.identity.find(*name)
+        self._pending[name] = _Pending(None if known is None else of_kind(cls, known), True)
 
     def require(self, entity: Entity, conditions: tuple[Condition[Any], ...]) -> None:
         """Let the next flush happen only if *conditions* hold for *entity* in the store."""
@@ -280,7 +298,7 @@ class UnitOfWork:
                 checks.append(Check(key, cls.__forge__.name, conditions))
         for name, item in items.items():
             if item.update:
-                given = present(name[0].__forge__, item.conditions)
+                given = present(item.mapping, item.conditions)
                 items[name] = item._replace(conditions=given)
         together = bool(self._required)
         plan = make_plan(tuple(items.values()), tuple(checks), atomic, together=together)
@@ -348,7 +366,7 @@ class UnitOfWork:
                 set_origin(entity, Origin(values={}))
             return
         assert entity is not None
-        version: AttributeMapping | None = cls.__forge__.version
+        version: AttributeMapping | None = item.mapping.version
         if version is not None:
             values_of: dict[str, Any] = vars(entity)  # past the tracking: this is no change
             values_of[version.field] = item.stored[version.name]
@@ -393,7 +411,7 @@ class UnitOfWork:
         entity = pending.entity
         if pending.deleting or entity is None:
             return WriteItem(name, entity, None, None, (), pending.conditions)
-        mapping = name[0].__forge__
+        mapping: EntityMapping[Any] = type(entity).__forge__
         origin = origin_of(entity)
         known = origin is not None and self._watches(entity) and origin.knows(name[1])
         change = change_of(entity, origin) if known and origin is not None else None
@@ -413,7 +431,7 @@ class UnitOfWork:
 
     def _versioned(self, item: WriteItem) -> WriteItem:
         """Let a write of a versioned entity happen only if it is not stale."""
-        mapping, entity = item.name[0].__forge__, item.entity
+        mapping, entity = item.mapping, item.entity
         version: AttributeMapping | None = mapping.version
         if version is None or entity is None:
             return item
@@ -446,7 +464,7 @@ class UnitOfWork:
         """Yield every entity that may differ from what was read, each once."""
         yield from list(self._touched.values())
         for cls in self.identity.classes():
-            if not cls.__forge__.mutable:
+            if not cls.__forge__.watched:
                 continue
             for entity in self.identity.of_class(cls):
                 if id(entity) not in self._touched and _is_mutated(entity):
@@ -460,7 +478,7 @@ def _refuse_other(entity: object, advice: str) -> None:
 
 def _numbered(item: WriteItem, version: AttributeMapping, number: int) -> WriteItem:
     stored = {**(item.stored or {}), version.name: number}
-    return item._replace(stored=stored, value=item.name[0].__forge__.dump(stored, item.name[1]))
+    return item._replace(stored=stored, value=item.mapping.dump(stored, item.name[1]))
 
 
 def _given(cls: type[Any], condition: Condition[Any] | None) -> tuple[Condition[Any], ...]:
@@ -473,14 +491,18 @@ def _given(cls: type[Any], condition: Condition[Any] | None) -> tuple[Condition[
 def _is_mutated(entity: Entity) -> bool:
     mapping = type(entity).__forge__
     origin = origin_of(entity)
-    if not mapping.mutable or origin is None or not origin.knows(str(key_of(entity))):
+    if (
+        not (mapping.mutable or mapping.open)
+        or origin is None
+        or not origin.knows(str(key_of(entity)))
+    ):
         return False
     return mutated(entity, origin)
 
 
 def _name(entity: Entity) -> Name:
     key = key_of(entity)
-    return type(entity), entity.key if key is None else key
+    return type(entity).__forge_root__, entity.key if key is None else key
 
 
 def _unreadable(

@@ -41,6 +41,7 @@ from forge_orm import (
     Stored,
     Stream,
     Tenant,
+    UnknownKind,
     WritePlan,
     acting_for,
     attr,
@@ -157,6 +158,35 @@ def referring(session: Session, ticket: Ticket, user: User) -> None:
 
 async def referring_async(session: AsyncSession, ticket: Ticket) -> None:
     assert_type(await session.prefetch([ticket], Ticket.owner / User.team), list[Ticket])
+
+
+class Event(Entity, name="event", discriminator="kind", registry=registry):
+    """Several kinds of one entity."""
+
+    kind: Attr[str] = attr(init=False)
+    at: Attr[int] = attr(default=0)
+    user: Attr[str] = attr()
+
+    by_user = index(user, range=at)
+
+
+class Login(Event, kind="login"):
+    address: Attr[str | None] = attr(default=None)
+
+
+def kinds(session: Session, event: Event) -> None:
+    login = Login(user="u", address="a")
+    assert_type(login.kind, str)
+    assert_type(Event.query(Event.user == "u"), Search[Event])
+    assert_type(Login.query(Event.user == "u", Login.address == "a"), Search[Login])
+    assert_type(session.all(Event.query(Event.at > 3)), list[Event])
+    assert_type(session.all(Login.query()), list[Login])
+    assert_type(Login.by_user("u").since(3), RangeQuery[Login, int])
+    assert_type(session.all(Login.index("by_user")), list[Login])
+    assert_type(session.get(Event, "k"), Event | None)
+    assert_type(session.get(Login, "k"), Login | None)
+    if isinstance(event, UnknownKind):
+        assert_type(event.model_extra, dict[str, Any] | None)
 
 
 def entities(now: datetime) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from forge_orm import AsyncSession, Attr, Entity, Forge, Query, Ref, Session, attr, index
 
-from .correct import Other, Plain, Status, Task, Team, Ticket, User
+from .correct import Event, Login, Other, Plain, Status, Task, Team, Ticket, User
 
 by_status = Task.index("by_status")
 
@@ -88,6 +88,14 @@ def answers(session: Session, query: Query[Task]) -> None:
     print(title, pair, session.group_count(query, Other.number))  # E: mypy pyright
     session.update_all(query.select(Task.title), print)  # E: mypy pyright
     session.stream(query, ahead="all")  # E: mypy pyright
+
+
+def kinds(session: Session, event: Event) -> None:
+    Login(kind="login", user="u")  # E: mypy pyright
+    Login(address="a")  # E: mypy pyright
+    Event.query(Login.address == "a")  # E: mypy pyright
+    logins: list[Login] = session.all(Event.by_user("u"))  # E: mypy pyright
+    print(logins, event.address)  # E: mypy pyright
 
 
 def truth() -> None:
