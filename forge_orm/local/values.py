@@ -76,6 +76,8 @@ class EntityChecker:
         absent: list[str] = []
         for name, item in value.items():
             check = checks.get(name)
+            if check is _is_string and item.__class__ is str and "!" <= item[:1] <= "~":
+                continue  # text that begins with a visible character is not blank
             if item is None and check is not None:
                 absent.append(name)
             elif check is None:
@@ -154,6 +156,10 @@ def fits(declared: AttributeType, value: Any) -> bool:
     return _CHECKS[declared](value)
 
 
+ORDERED_ALIKE: Final = frozenset({str, float, type(None)})
+"""The types whose values SQLite orders as the service does."""
+
+
 def column(value: Any) -> Any:
     """Return the form of an attribute that SQLite orders as the service does."""
     if type(value) is bool:
@@ -181,7 +187,8 @@ def _check_depth(value: Any, depth: int, most: int) -> None:
 def _sized(value: Any, readings: Readings) -> bytes:
     body = to_json(value)
     # A cheap look first: few values hold as many brackets as it takes to be too deep.
-    if body.count(b"{") + body.count(b"[") > limits.VALUE_MAX_DEPTH or b"Infinity" in body:
+    deep = body.count(b"{") + body.count(b"[") > limits.VALUE_MAX_DEPTH
+    if deep or (b"I" in body and b"Infinity" in body):
         _check_depth(value, 1, limits.VALUE_MAX_DEPTH + (not readings.depth_of_31))
     if len(body) > limits.VALUE_MAX_BYTES:
         _check_size(_size(body, readings), limits.VALUE_MAX_BYTES)

@@ -82,6 +82,8 @@ class Codec:
         A commit calls it once for every attribute it writes.
         """
         stored, encode, check = self.stored, self.encode, self.check
+        if encode is None and self.python == (str,) and check is check_string:
+            return _text_storer(stored)
         usual = frozenset(self.python)
 
         def store(value: Any) -> Any:
@@ -105,6 +107,16 @@ class Codec:
         if self.check is not None:
             self.check(encoded)
         return encoded
+
+
+def _text_storer(stored: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return the storer of most attributes there are, without a call where nothing is wrong."""
+
+    def store(value: Any) -> Any:
+        plain = value.__class__ is str and value and not value.isspace()
+        return value if plain else stored(value)
+
+    return store
 
 
 # --- What the service refuses ---------------------------------------------------------
@@ -150,7 +162,12 @@ def encode_datetime(value: datetime) -> str:
             value = value.astimezone(UTC)
         except OverflowError:
             raise ValueError(f"{value!r} is outside the years 1 to 9999 in UTC") from None
-    return value.isoformat(timespec="microseconds")[:-6] + "Z"
+    # As isoformat(timespec="microseconds") has it, in two thirds of the time.
+    day = value.year, value.month, value.day
+    return _INSTANT % (*day, value.hour, value.minute, value.second, value.microsecond)
+
+
+_INSTANT: Final = "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ"
 
 
 def encode_time(value: time) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
 from ..errors import ItemFailure, KeyNotFound, service_error
 from ..wire import Json, MetadataField, Request, Response
@@ -88,6 +88,9 @@ def _name(item: BatchItem) -> dict[str, Json]:
 
 
 def _set_item(item: BatchItem) -> bytes:
+    if item.ttl is None and item.entity is not None:  # as below; most items are like this
+        name = to_json(item.key), to_json(item.entity), item.value
+        return b'{"key":%s,"entityName":%s,"value":%s}' % name
     members = _name(item)
     if item.ttl is not None:
         members["options"] = {"ttl": ttl_payload(item.ttl)}

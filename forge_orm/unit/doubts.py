@@ -142,6 +142,8 @@ class Unsettled:
 
     def settled(self, name: Name) -> None:
         """Forget *name*: it is written, or no longer wanted."""
+        if not (self.failed or self._doubts or self._echoes):
+            return
         self.failed.discard(name)
         self._doubts.pop(name, None)
         self._echoes.pop(name, None)

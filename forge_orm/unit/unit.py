@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any, TypeVar, cast
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeVar, cast
 
 from pydantic import ValidationError
 from pydantic_core import from_json
@@ -31,8 +32,7 @@ E = TypeVar("E", bound=Entity)
 _set_class: Any = vars(object)["__class__"].__set__
 
 
-@dataclass(frozen=True, slots=True)
-class _Pending:
+class _Pending(NamedTuple):
     """A write asked for: of *entity*, or the deletion of a key whose entity is not here.
 
     *unknown* are stored attributes that its class does not know, to be written again.
@@ -42,7 +42,7 @@ class _Pending:
     deleting: bool
     conditions: tuple[Condition[Any], ...] = ()
     ttl: timedelta | None = None
-    unknown: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    unknown: Mapping[str, Any] = MappingProxyType({})
     create: bool = False
     update: bool = False
 
@@ -214,6 +214,8 @@ class UnitOfWork:
                 "that key. Change that one, or expunge it first"
             )
         origin, before = origin_of(entity), self._pending.get(name)
+        if origin is None:
+            set_origin(entity, None)  # what is there is read much faster than what is not
         stored = origin is not None and origin.knows(name[1])
         if update:
             present(type(entity).__forge__, ())
@@ -416,7 +418,9 @@ class UnitOfWork:
         known = origin is not None and self._watches(entity) and origin.knows(name[1])
         change = change_of(entity, origin) if known and origin is not None else None
         mapping.check_key(entity, name[1])
-        stored = {**mapping.stored(entity), **pending.unknown}
+        stored = mapping.stored(entity)
+        if pending.unknown:
+            stored |= pending.unknown
         return WriteItem(
             name,
             entity,
