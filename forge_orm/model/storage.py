@@ -72,7 +72,10 @@ class _StoredForm:
             schema = core_schema.with_default_schema(inner, default=None)
         if stored.decode is not None:
             schema = _decoded(schema, stored.decode)
-        return {**field, "schema": schema, "validation_alias": stored.name}
+        found = {**field, "schema": schema, "validation_alias": stored.name}
+        if stored.name == name:  # pydantic-core finds a name faster than an alias
+            del found["validation_alias"]
+        return found
 
 
 def _decoded(schema: Any, decode: Decoder) -> Any:

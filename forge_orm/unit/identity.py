@@ -35,9 +35,12 @@ class IdentityMap:
 
     def admit(self, cls: type[Any], fresh: dict[str, Entity]) -> Sequence[Entity]:
         """Take in freshly read entities, by key; return the known object for a known key."""
-        known = self._strong.setdefault(cls, {})
-        if known.keys().isdisjoint(fresh) and not self._weak.get(cls):
-            known.update(fresh)
+        known = self._strong.get(cls)
+        if not self._weak.get(cls) and (not known or known.keys().isdisjoint(fresh)):
+            if known:
+                known.update(fresh)
+            else:
+                self._strong[cls] = fresh
             return list(fresh.values())
         return [self.admit_one(cls, key, entity) for key, entity in fresh.items()]
 
