@@ -347,7 +347,7 @@ class Session:
 
     def close(self) -> None:
         """End the session; pending writes are dropped, and so are streams."""
-        for stream in list(self._streams):
+        for stream in list(self._streams) if self._streams else ():
             stream.close()
         self._unit.clear()
         self._closed = True

@@ -46,6 +46,8 @@ def resolve(unit: UnitOfWork) -> Flow[CommitOutcome]:
 def settle(unit: UnitOfWork, doubts: Iterable[Doubt]) -> Flow[Findings]:
     """Read what *doubts* are about, and bring the unit in line with what is found."""
     listed = tuple(doubts)
+    if not listed:
+        return Findings()
     rows = yield from read_rows([doubt.item.name for doubt in listed])
     verdicts = judge_all(listed, rows)
     unit.judged(verdicts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from ipaddress import IPv4Address
@@ -16,7 +17,7 @@ from hypothesis.strategies import SearchStrategy
 from pydantic import AwareDatetime, Base64Bytes, Base64Str, BaseModel, Field, HttpUrl, PastDate
 
 from forge_orm import InvalidValue
-from forge_orm.model.codecs import Codec
+from forge_orm.model.codecs import Codec, check_string, encode_datetime
 from forge_orm.schema import AttributeType
 
 from .declaring import entity
@@ -248,3 +249,22 @@ def test_a_codec_of_ones_own_may_stand_beside_the_annotation() -> None:
 
     assert mapping.stored(mapping.cls(field="ABC")) == {"field": "abc"}
     assert mapping.readers.value({"field": "abc"}).__dict__ == {"field": "ABC"}
+
+
+@given(moments)
+def test_an_instant_is_written_as_isoformat_has_it(moment: datetime) -> None:
+    utc = moment.astimezone(UTC).replace(tzinfo=None)
+    assert encode_datetime(moment) == utc.isoformat(timespec="microseconds") + "Z"
+
+
+@given(st.one_of(st.text(), st.sampled_from(["", " ", "\u2003", 1, None, Size.SMALL])))
+def test_a_text_is_stored_the_same_with_and_without_the_short_way(value: Any) -> None:
+    codec = Codec(AttributeType.STRING, (str,), check=check_string, textual=True)
+    assert _attempt(codec.storer(), value) == _attempt(codec.stored, value)
+
+
+def _attempt(store: Callable[[Any], Any], value: Any) -> Any:
+    try:
+        return store(value)
+    except (ValueError, TypeError) as error:
+        return type(error), str(error)

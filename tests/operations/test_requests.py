@@ -14,6 +14,7 @@ from forge_orm import Attr, Entity, InvalidValue, MetadataField, Registry, attr,
 from forge_orm import operations as ops
 from forge_orm.model.keys import check_key
 from forge_orm.operations import BatchItem, Check, Operation, Setting, Write
+from forge_orm.operations.core import json_object
 from forge_orm.operations.entity import get_request
 from forge_orm.wire import ALL_METADATA, OPERATIONS, Request
 
@@ -255,3 +256,13 @@ def test_a_secret_is_not_shown() -> None:
 @given(st.from_regex(r"[A-Za-z0-9:._\-# ]{1,60}", fullmatch=True).filter(str.strip))
 def test_the_short_way_to_a_get_makes_the_same_request(key: str) -> None:
     assert get_request("task", check_key(key)) == ops.entity_get("task", key).request
+
+
+@given(st.text(max_size=20), st.sampled_from(["task", "it:em"]), st.booleans())
+def test_an_item_of_a_batch_is_written_as_any_object_is(
+    key: str, entity: str, last: bool
+) -> None:
+    item = BatchItem(key, entity, VALUE)
+    twin = json_object({"key": key, "entityName": entity}, value=VALUE)
+    items = [BatchItem("plain", None, VALUE), item] if last else [item]
+    assert ops.batch_set(items).request.body.endswith(twin + b"]")
