@@ -17,6 +17,7 @@ from .errors import (
     DanglingReference,
     DeclarationError,
     ForgeError,
+    HookFailed,
     InvalidValue,
     ItemFailure,
     KeyAbsent,
@@ -50,7 +51,19 @@ if TYPE_CHECKING:
     from .flows.keyvalue import KvsPage
     from .kvs import AsyncKvs, Kvs
     from .local import LocalBackend
-    from .model import Attr, Entity, Metadata, Ref, Registry, UnknownKind, attr, index, version
+    from .model import (
+        Attr,
+        Entity,
+        Metadata,
+        Ref,
+        Registry,
+        UnknownKind,
+        after,
+        attr,
+        before,
+        index,
+        version,
+    )
     from .model import default_registry as registry
     from .observe import capture
     from .operations import Stored
@@ -59,7 +72,7 @@ if TYPE_CHECKING:
     from .secrets import AsyncSecrets, Secrets
     from .session import Forge, Session
     from .streams import AsyncStream, Stream
-    from .unit import WritePlan
+    from .unit import CommitEvent, WriteEvent, WritePlan
 
 __all__ = [
     "AnswerLost",
@@ -72,6 +85,7 @@ __all__ = [
     "BudgetExceeded",
     "Call",
     "Calls",
+    "CommitEvent",
     "CommitOutcome",
     "ConditionFailed",
     "ConfigurationError",
@@ -85,6 +99,7 @@ __all__ = [
     "FlushReport",
     "Forge",
     "ForgeError",
+    "HookFailed",
     "HttpBackend",
     "InvalidValue",
     "ItemFailure",
@@ -126,10 +141,13 @@ __all__ = [
     "UnknownIndex",
     "UnknownKind",
     "VersionConflict",
+    "WriteEvent",
     "WritePlan",
     "WrongKind",
     "acting_for",
+    "after",
     "attr",
+    "before",
     "capture",
     "errors",
     "index",
@@ -149,8 +167,9 @@ _HOME = {
     "flows.keyvalue": "KvsPage",
     "kvs": "AsyncKvs Kvs",
     "local": "LocalBackend",
-    "model": "Attr Entity Metadata Ref Registry attr default_registry index version",
     "model.kinds": "UnknownKind",
+    "model": "Attr Entity Metadata Ref Registry after attr before default_registry index "
+    "version",
     "observe": "capture",
     "operations": "Stored",
     "planner": "Explanation",
@@ -158,7 +177,7 @@ _HOME = {
     "secrets": "AsyncSecrets Secrets",
     "session": "Forge Session",
     "streams": "AsyncStream Stream",
-    "unit": "WritePlan",
+    "unit": "CommitEvent WriteEvent WritePlan",
 }
 _LAZY = {name: module for module, names in _HOME.items() for name in names.split()}
 

@@ -15,10 +15,12 @@ from .backends.retry import Retrying, RetryPolicy
 from .drivers import AsyncChannel, asleep, pause
 from .errors import CommitOutcome, Conflict, SessionError
 from .expressions import Condition, Expr
-from .flows import Flow, FlushReport, Page, bulk, doubts, reads, references, writes
+from .flows import Flow, FlushReport, Page, bulk, hooked, reads, references
 from .flows.bulk import Progress
+from .flows.hooked import NOBODY, Listeners
 from .flows.keyvalue import KeySpace
 from .kvs import AsyncKvs
+from .listening import Listening
 from .model import Entity
 from .paths import Path
 from .planner import Explanation
@@ -32,7 +34,7 @@ E = TypeVar("E", bound=Entity)
 T = TypeVar("T")
 
 
-class AsyncForge:
+class AsyncForge(Listening):
     """A backend and how to speak to it: where sessions come from.
 
     Args:
@@ -49,6 +51,7 @@ class AsyncForge:
         retry: RetryPolicy | None = RetryPolicy(),  # noqa: B008 - frozen
     ) -> None:
         """Speak to *backend*."""
+        super().__init__(awaiting=True)
         if not callable(getattr(backend, "asend", None)) or isinstance(backend, type):
             raise TypeError(
                 f"{type(self).__name__} takes a backend, such as LocalBackend('app.db'), "
@@ -66,7 +69,7 @@ class AsyncForge:
         *atomic* ``"auto"`` uses a transaction where a condition needs one and batches
         elsewhere; ``"always"`` one transaction for everything; ``"never"`` none.
         """
-        return AsyncSession(self._channel(tenant), atomic)
+        return AsyncSession(self._channel(tenant), atomic, self._listeners)
 
     async def run(
         self,
@@ -138,10 +141,13 @@ class AsyncSession:
     belongs to one task.
     """
 
-    def __init__(self, channel: AsyncChannel, atomic: Atomic = "auto") -> None:
+    def __init__(
+        self, channel: AsyncChannel, atomic: Atomic = "auto", listeners: Listeners = NOBODY
+    ) -> None:
         """Start with nothing read; see `AsyncForge.session`."""
         self._channel = channel
         self._atomic: Atomic = atomic
+        self._listeners = listeners
         self._unit = UnitOfWork()
         self._streams = WeakSet[AsyncStream[Any]]()
         self._closed = False
@@ -324,7 +330,7 @@ class AsyncSession:
         was saved, what failed and what is unknown; see `retry` and `resolve`. Writes that
         are unknown and must not happen twice are looked up before anything is sent.
         """
-        return await self._open.run(writes.flush(self._unit, self._atomic))
+        return await self._open.run(hooked.flush(self._unit, self._atomic, self._listeners))
 
     async def commit(self) -> FlushReport:
         """Send everything pending; as `flush`."""
@@ -336,7 +342,7 @@ class AsyncSession:
         What is unknown is looked up first, as by `resolve`, and sent only if it was not
         saved. Raises as `flush` does, and `PartialCommit` where something stays unknown.
         """
-        return await self._open.run(writes.retry(self._unit, self._atomic))
+        return await self._open.run(hooked.retry(self._unit, self._atomic, self._listeners))
 
     async def resolve(self) -> CommitOutcome:
         """Find out by reading what became of writes whose answer was lost (``/batch/get``).
@@ -344,7 +350,7 @@ class AsyncSession:
         What was saved is pending no longer; what was not, still is. A write stays unknown
         where reading cannot tell: somebody else wrote since, or it cannot be read.
         """
-        return await self._open.run(doubts.resolve(self._unit))
+        return await self._open.run(hooked.resolve(self._unit, self._listeners))
 
     def rollback(self) -> None:
         """Forget everything pending and everything read; nothing is sent."""
@@ -379,6 +385,7 @@ class AsyncSession:
             self._atomic,
             progress,
             dry_run=dry_run,
+            listeners=self._listeners,
         )
         return await self._open.run(flow)
 
@@ -394,7 +401,13 @@ class AsyncSession:
         With *dry_run* nothing is sent. For *progress* and errors see `update_all`.
         """
         flow = bulk.change_each(
-            query, monotonic, UnitOfWork.delete, self._atomic, progress, dry_run=dry_run
+            query,
+            monotonic,
+            UnitOfWork.delete,
+            self._atomic,
+            progress,
+            dry_run=dry_run,
+            listeners=self._listeners,
         )
         return await self._open.run(flow)
 

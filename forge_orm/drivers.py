@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import random
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
-from .errors import Conflict, TransportError
-from .flows import Flow, Outcome, RoundTrip
+from .errors import Conflict, SessionError, TransportError
+from .flows import Errand, HookedFlow, Outcome, RoundTrip
 from .observe import Watch, is_watched
 from .wire import AsyncBackend, Backend, Request, Response, Tenant
 
@@ -19,14 +19,19 @@ WIDTH = 10
 """Calls of one round trip under way at once; more make httpx's pool slower, not faster."""
 
 
-def run(flow: Flow[T], backend: Backend, tenant: Tenant | None = None) -> T:
+def run(flow: HookedFlow[T], backend: Backend, tenant: Tenant | None = None) -> T:
     """Drive *flow* to its result, blocking on each round trip."""
     if is_watched():
         backend = Watch(backend)
     try:
-        requests = next(flow)
+        step = next(flow)
         while True:
-            requests = flow.send(_send_all(requests, backend, tenant))
+            if not isinstance(step, Errand):
+                step = flow.send(_send_all(step, backend, tenant))
+            elif (error := _call(step)) is None:
+                step = flow.send(())
+            else:
+                step = flow.throw(error)
     except StopIteration as stop:
         result: T = stop.value
         return result
@@ -54,14 +59,31 @@ def _send(request: Request, backend: Backend) -> Outcome:
         return error
 
 
-async def arun(flow: Flow[T], backend: AsyncBackend, tenant: Tenant | None = None) -> T:
+def _call(errand: Errand) -> BaseException | None:
+    try:
+        result = errand()
+    except BaseException as error:  # the flow's to handle, or to let pass
+        return error
+    if not hasattr(result, "__await__"):
+        return None
+    if (close := getattr(result, "close", None)) is not None:
+        close()  # else Python would warn that it was never awaited
+    return SessionError(f"{errand.name} is to be awaited, and a blocking session cannot")
+
+
+async def arun(flow: HookedFlow[T], backend: AsyncBackend, tenant: Tenant | None = None) -> T:
     """Drive *flow* to its result, awaiting each round trip."""
     if is_watched():
         backend = Watch(backend)
     try:
-        requests = next(flow)
+        step = next(flow)
         while True:
-            requests = flow.send(await _asend_all(requests, backend, tenant))
+            if not isinstance(step, Errand):
+                step = flow.send(await _asend_all(step, backend, tenant))
+            elif (error := await _acall(step)) is None:
+                step = flow.send(())
+            else:
+                step = flow.throw(error)
     except StopIteration as stop:
         result: T = stop.value
         return result
@@ -87,6 +109,16 @@ async def _asend_all(
     # called back by abandoning its task.
     outcomes = await gather(*[send(request) for request in requests], return_exceptions=True)
     return tuple([_outcome(outcome) for outcome in outcomes])
+
+
+async def _acall(errand: Errand) -> BaseException | None:
+    try:
+        result: Any = errand()
+        if hasattr(result, "__await__"):
+            await result
+    except BaseException as error:  # the flow's to handle, or to let pass
+        return error
+    return None
 
 
 def _outcome(outcome: Outcome | BaseException) -> Outcome:
@@ -131,7 +163,7 @@ class Channel:
         """Speak to *backend* for *tenant*."""
         self.backend, self.tenant = backend, tenant
 
-    def run(self, flow: Flow[T]) -> T:
+    def run(self, flow: HookedFlow[T]) -> T:
         """Drive *flow* to its result."""
         return run(flow, self.backend, self.tenant)
 
@@ -145,6 +177,6 @@ class AsyncChannel:
         """Speak to *backend* for *tenant*."""
         self.backend, self.tenant = backend, tenant
 
-    async def run(self, flow: Flow[T]) -> T:
+    async def run(self, flow: HookedFlow[T]) -> T:
         """Drive *flow* to its result."""
         return await arun(flow, self.backend, self.tenant)

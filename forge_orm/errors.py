@@ -16,6 +16,7 @@ ForgeError
 │   ├── NotLoaded            the value of a reference was asked for before it was loaded
 │   └── DanglingReference    the value of a reference to what is not stored
 ├── PartialCommit            some writes of a commit were saved and some were not
+├── HookFailed               the commit went well, and a hook after it did not
 ├── PartialRead              some keys of a batch get could not be read
 ├── TransportError           no answer came back
 │   ├── NotSent              the request did not reach the service     (retryable)
@@ -538,6 +539,29 @@ class PartialCommit(ForgeError):
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by what it was made of."""
         return type(self), (self.saved, (*self.failed, *self.unknown))
+
+
+class HookFailed(ForgeError):
+    """A commit went well, and then an after-hook raised an error; everything is saved.
+
+    Attributes:
+        report: what the commit returns.
+        errors: what was raised; every other hook was called.
+    """
+
+    def __init__(self, report: Any, errors: Sequence[Exception]) -> None:
+        """Say first that the commit happened."""
+        lines = "".join(f"\n  {type(error).__name__}: {error}" for error in errors)
+        super().__init__(
+            f"the commit went well, everything is saved ({report}), but {len(errors)} of the "
+            f"hooks after it failed:{lines}"
+        )
+        self.report = report
+        self.errors = tuple(errors)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by what it was made of."""
+        return type(self), (self.report, self.errors)
 
 
 class PartialRead(ForgeError):

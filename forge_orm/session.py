@@ -15,10 +15,12 @@ from .backends.retry import Retrying, RetryPolicy
 from .drivers import Channel, pause
 from .errors import CommitOutcome, Conflict, SessionError
 from .expressions import Condition, Expr
-from .flows import Flow, FlushReport, Page, bulk, doubts, reads, references, writes
+from .flows import Flow, FlushReport, Page, bulk, hooked, reads, references
 from .flows.bulk import Progress
+from .flows.hooked import NOBODY, Listeners
 from .flows.keyvalue import KeySpace
 from .kvs import Kvs
+from .listening import Listening
 from .model import Entity
 from .paths import Path
 from .planner import Explanation
@@ -32,7 +34,7 @@ E = TypeVar("E", bound=Entity)
 T = TypeVar("T")
 
 
-class Forge:
+class Forge(Listening):
     """A backend and how to speak to it: where sessions come from.
 
     Args:
@@ -49,6 +51,7 @@ class Forge:
         retry: RetryPolicy | None = RetryPolicy(),  # noqa: B008 - frozen
     ) -> None:
         """Speak to *backend*."""
+        super().__init__(awaiting=False)
         if not callable(getattr(backend, "send", None)) or isinstance(backend, type):
             raise TypeError(
                 f"{type(self).__name__} takes a backend, such as LocalBackend('app.db'), "
@@ -66,7 +69,7 @@ class Forge:
         *atomic* ``"auto"`` uses a transaction where a condition needs one and batches
         elsewhere; ``"always"`` one transaction for everything; ``"never"`` none.
         """
-        return Session(self._channel(tenant), atomic)
+        return Session(self._channel(tenant), atomic, self._listeners)
 
     def run(
         self,
@@ -133,10 +136,13 @@ class Session:
     belongs to one thread.
     """
 
-    def __init__(self, channel: Channel, atomic: Atomic = "auto") -> None:
+    def __init__(
+        self, channel: Channel, atomic: Atomic = "auto", listeners: Listeners = NOBODY
+    ) -> None:
         """Start with nothing read; see `Forge.session`."""
         self._channel = channel
         self._atomic: Atomic = atomic
+        self._listeners = listeners
         self._unit = UnitOfWork()
         self._streams = WeakSet[Stream[Any]]()
         self._closed = False
@@ -319,7 +325,7 @@ class Session:
         was saved, what failed and what is unknown; see `retry` and `resolve`. Writes that
         are unknown and must not happen twice are looked up before anything is sent.
         """
-        return self._open.run(writes.flush(self._unit, self._atomic))
+        return self._open.run(hooked.flush(self._unit, self._atomic, self._listeners))
 
     def commit(self) -> FlushReport:
         """Send everything pending; as `flush`."""
@@ -331,7 +337,7 @@ class Session:
         What is unknown is looked up first, as by `resolve`, and sent only if it was not
         saved. Raises as `flush` does, and `PartialCommit` where something stays unknown.
         """
-        return self._open.run(writes.retry(self._unit, self._atomic))
+        return self._open.run(hooked.retry(self._unit, self._atomic, self._listeners))
 
     def resolve(self) -> CommitOutcome:
         """Find out by reading what became of writes whose answer was lost (``/batch/get``).
@@ -339,7 +345,7 @@ class Session:
         What was saved is pending no longer; what was not, still is. A write stays unknown
         where reading cannot tell: somebody else wrote since, or it cannot be read.
         """
-        return self._open.run(doubts.resolve(self._unit))
+        return self._open.run(hooked.resolve(self._unit, self._listeners))
 
     def rollback(self) -> None:
         """Forget everything pending and everything read; nothing is sent."""
@@ -374,6 +380,7 @@ class Session:
             self._atomic,
             progress,
             dry_run=dry_run,
+            listeners=self._listeners,
         )
         return self._open.run(flow)
 
@@ -389,7 +396,13 @@ class Session:
         With *dry_run* nothing is sent. For *progress* and errors see `update_all`.
         """
         flow = bulk.change_each(
-            query, monotonic, UnitOfWork.delete, self._atomic, progress, dry_run=dry_run
+            query,
+            monotonic,
+            UnitOfWork.delete,
+            self._atomic,
+            progress,
+            dry_run=dry_run,
+            listeners=self._listeners,
         )
         return self._open.run(flow)
 

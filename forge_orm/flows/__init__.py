@@ -1,6 +1,8 @@
 """Every conversation with the service, written once for both colours."""
 
+from .core import Errand as Errand
 from .core import Flow as Flow
+from .core import HookedFlow as HookedFlow
 from .core import Outcome as Outcome
 from .core import Page as Page
 from .core import RoundTrip as RoundTrip

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from ..errors import HookFailed
 from ..model import Entity
 from ..query import EntityQuestion
 from ..unit import Atomic, UnitOfWork
-from .core import Flow
+from .core import HookedFlow
+from .hooked import NOBODY, Listeners, flush
 from .meter import Clock
 from .reads import step, walk
-from .writes import flush
 
 E = TypeVar("E", bound=Entity)
 
@@ -37,7 +38,8 @@ def change_each(
     progress: Callable[[Progress], object] | None,
     *,
     dry_run: bool = False,
-) -> Flow[int]:
+    listeners: Listeners = NOBODY,
+) -> HookedFlow[int]:
     """Apply *change* to each entity found, and save page by page; return how many there were.
 
     It has a unit of work of its own, so that only a page is in memory. An error carries a
@@ -55,12 +57,19 @@ def change_each(
                 unit.plan(atomic)
                 unit.clear()
             else:
-                yield from flush(unit, atomic)
+                yield from flush(unit, atomic, listeners)
+        except HookFailed as error:  # the page is saved
+            error.add_note(_go_on(count + len(batch.items), following))
+            raise
         except Exception as error:
-            error.add_note(f"{count} entities were done; go on with .cursor({cursor!r})")
+            error.add_note(_go_on(count, cursor))
             raise
         unit.release(batch.items)
         count += len(batch.items)
         if progress is not None and batch.items:
             progress(Progress(count, following))
     return count
+
+
+def _go_on(count: int, cursor: str | None) -> str:
+    return f"{count} entities were done; go on with .cursor({cursor!r})"

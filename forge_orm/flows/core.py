@@ -6,9 +6,9 @@ it is sent their outcomes; it returns its result. `forge_orm.drivers` moves it a
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from ..errors import TransportError
 from ..operations import Operation
@@ -21,6 +21,26 @@ RoundTrip: TypeAlias = tuple[Request, ...]
 Outcome: TypeAlias = Response | TransportError
 """An answer, or why there is none: one request's failure must not hide the others' answers."""
 Flow: TypeAlias = Generator[RoundTrip, tuple[Outcome, ...], T]
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """A function for the driver to call, and to await if it can: a hook.
+
+    A flow that yields one goes on when it is done; what it raises is raised there.
+    """
+
+    name: str
+    function: Callable[[Any], object]
+    argument: object
+
+    def __call__(self) -> object:
+        """Call the function; what it returns may be awaitable."""
+        return self.function(self.argument)
+
+
+HookedFlow: TypeAlias = Generator[RoundTrip | Errand, tuple[Outcome, ...], T]
+"""A flow that has errands on its way; every other flow is one without."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,9 @@ from .attributes import attr as attr
 from .attributes import version as version
 from .entity import Entity as Entity
 from .entity import Metadata as Metadata
+from .hooks import Hook as Hook
+from .hooks import after as after
+from .hooks import before as before
 from .indexes import index as index
 from .kinds import UnknownKind as UnknownKind
 from .mapping import EntityMapping as EntityMapping

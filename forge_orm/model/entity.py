@@ -16,6 +16,7 @@ from ..errors import DeclarationError, InvalidValue
 from ..expressions import Condition, Expr
 from ..query import Query, Search
 from .attributes import attr
+from .hooks import Hook, declare_hooks
 from .indexes import Index
 from .keys import KeyParts, KeyTemplate, check_key
 from .kinds import Family, UnknownKind, declare_kind, found_family, join_family
@@ -151,6 +152,7 @@ def _declare(
     declaration = Declaration(name, key, tuple(indexes.values()), ttl, family, stored_kind)
     type.__setattr__(cls, "__forge_declaration__", declaration)
     type.__setattr__(cls, "__forge__", _Unfinished())
+    declare_hooks(cls)
     if cls.__pydantic_complete__:
         _complete(cls)
     elif family is not None:
@@ -302,6 +304,8 @@ class Entity(BaseModel, metaclass=EntityMeta):
     __forge_references__: ClassVar[Mapping[str, ReferenceCodec]] = {}
     __forge_root__: ClassVar[type[Any]]
     __forge_family__: ClassVar[Family | None] = None
+    __forge_hooks__: ClassVar[tuple[Hook, ...]]
+    __forge_hooked__: ClassVar[bool]
 
     key = KeyAttribute()
 

@@ -5,6 +5,8 @@ from .doubts import Name as Name
 from .doubts import Stored as Stored
 from .doubts import Verdict as Verdict
 from .doubts import judge_all as judge_all
+from .events import CommitEvent as CommitEvent
+from .events import WriteEvent as WriteEvent
 from .plan import Atomic as Atomic
 from .plan import PlannedCall as PlannedCall
 from .plan import WriteItem as WriteItem

@@ -21,6 +21,7 @@ from ..operations.core import NONSENSE, nonsense
 from ..query import check_conditions
 from .changes import change_of, mutated, unknown
 from .doubts import Name, Stored, Unsettled, Verdict
+from .events import Hooking
 from .identity import IdentityMap, is_kind, of_kind, wrong_kind
 from .plan import Atomic, PlannedCall, WriteItem, WritePlan, make_plan
 from .presence import present
@@ -59,6 +60,7 @@ class UnitOfWork:
         """Start with nothing read and nothing to write."""
         self.identity = IdentityMap()
         self.unsettled = Unsettled()
+        self.hooking: Hooking | None = None
         self._touched: dict[int, Entity] = {}
         self._pending: dict[Name, _Pending] = {}
         self._sent: dict[Name, _Pending | None] = {}
@@ -267,6 +269,8 @@ class UnitOfWork:
     def forget(self, entity: Entity) -> None:
         """Stop watching *entity*; what was pending for it is dropped."""
         name = _name(entity)
+        if self.hooking is not None:
+            self.hooking.ask_again(name)
         self.identity.remove(*name)
         self.unsettled.settled(name)
         self._pending.pop(name, None)
@@ -279,11 +283,17 @@ class UnitOfWork:
 
     def clear(self) -> None:
         """Forget everything: what was read, what changed, what was pending."""
+        if self.hooking is not None:
+            self.hooking.ask_again(*self.hooking.passed)
         self.identity.clear()
         self.unsettled.clear()
         self._pending.clear()
         self._required.clear()
         self._touched = {}  # entities read so far go on reporting to the old one
+
+    def classes(self) -> set[type[Any]]:
+        """Return the classes of what is known, or about to be written."""
+        return {*self.identity.classes(), *[cls for cls, _ in self._pending]}
 
     def plan(self, atomic: Atomic, only: Container[Name] | None = None) -> WritePlan:
         """Return what a flush would send, of *only* these names if they are given.
@@ -355,6 +365,8 @@ class UnitOfWork:
 
     def written(self, item: WriteItem) -> None:
         """Record that the service confirmed *item*."""
+        if self.hooking is not None:
+            self.hooking.confirm(item)
         cls, key = item.name
         self.unsettled.settled(item.name)
         pending, sent = self._pending.get(item.name), self._sent.pop(item.name, None)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, assert_type
+from typing import Any, Self, assert_type
 
 from pydantic import BaseModel, SecretStr
 
@@ -16,6 +16,9 @@ from forge_orm import (
     AsyncSession,
     AsyncStream,
     Attr,
+    Call,
+    Calls,
+    CommitEvent,
     CommitOutcome,
     Entity,
     FlushReport,
@@ -42,9 +45,13 @@ from forge_orm import (
     Stream,
     Tenant,
     UnknownKind,
+    WriteEvent,
     WritePlan,
     acting_for,
+    after,
     attr,
+    before,
+    capture,
     index,
 )
 
@@ -187,6 +194,50 @@ def kinds(session: Session, event: Event) -> None:
     assert_type(session.get(Login, "k"), Login | None)
     if isinstance(event, UnknownKind):
         assert_type(event.model_extra, dict[str, Any] | None)
+
+
+class Hooked(Entity, name="hooked", key="hooked:{number}", registry=registry):
+    number: Attr[int] = attr()
+
+    @before("insert", "update")
+    def check(self, event: WriteEvent[Self]) -> None:
+        assert_type(event.entity, Self)
+        event.add(Other(number=self.number))
+
+    @after("delete")
+    async def tell(self, event: WriteEvent[Any]) -> None:
+        print(event.verb, event.previous, self.number)
+
+
+def listening(forge: Forge, awaiting: AsyncForge) -> None:
+    @forge.before("insert", "update", of=Task)
+    def check(event: WriteEvent[Task]) -> None:
+        assert_type(event.entity.title, str)
+        assert_type(event.changed, tuple[str, ...])
+        event.delete(event.entity)
+
+    @forge.before("commit")
+    def look(event: CommitEvent) -> None:
+        assert_type(event.plan, WritePlan)
+        assert_type(event.writes[0].entity, Entity)
+
+    @awaiting.after("delete")
+    async def tell(event: WriteEvent[Entity]) -> None:
+        print(event.key)
+
+    assert_type(check, Callable[[WriteEvent[Task]], None])
+    print(look, tell)
+
+
+def observing(forge: Forge) -> None:
+    with capture() as calls:
+        forge.kvs.get("k")
+    assert_type(calls, Calls)
+    assert_type(calls[0], Call)
+    assert_type(calls[0].units.read, int)
+    calls.assert_count("get", max=1)
+    for call in calls.of(entity="task"):
+        assert_type(call.attempts, int)
 
 
 def entities(now: datetime) -> None:

@@ -7,7 +7,22 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from forge_orm import AsyncSession, Attr, Entity, Forge, Query, Ref, Session, attr, index
+from forge_orm import (
+    AsyncSession,
+    Attr,
+    CommitEvent,
+    Entity,
+    Forge,
+    Query,
+    Ref,
+    Session,
+    WriteEvent,
+    after,
+    attr,
+    before,
+    capture,
+    index,
+)
 
 from .correct import Event, Login, Other, Plain, Status, Task, Team, Ticket, User
 
@@ -199,3 +214,35 @@ def keys(forge: Forge) -> None:
     forge.kvs.set("k", number, ttl=3)  # E: mypy pyright
     forge.secrets.set("k", "open text")  # E: mypy pyright
     Forge("http://localhost")  # E: mypy pyright
+
+
+class Hooked(Entity, name="hooked"):
+    number: Attr[int] = attr()
+
+    @before("save")  # E: mypy pyright
+    def check(self, event: WriteEvent[Entity]) -> None:
+        print(event)
+
+    @after("insert")  # E: mypy pyright
+    def tell(self) -> None:
+        print(self)
+
+
+def listen(event: WriteEvent[Other]) -> None:
+    print(event.entity.titel)  # E: mypy pyright
+    event.verb = "delete"  # E: mypy pyright
+    event.add("task")  # E: mypy pyright
+
+
+def look(event: CommitEvent) -> None:
+    print(event)
+
+
+def listening(forge: Forge) -> None:
+    forge.before("insert", of=Task)(listen)  # E: mypy pyright
+    forge.before("commit")(listen)  # E: mypy pyright
+    forge.before("insert")(look)  # E: mypy pyright
+    forge.after("saved")(look)  # E: mypy pyright
+    forge.before("commit", of=Task)  # E: mypy pyright
+    with capture() as calls:
+        calls.assert_count(most=3)  # E: mypy pyright
