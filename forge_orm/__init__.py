@@ -44,6 +44,7 @@ from .wire import MetadataField, Tenant, acting_for
 if TYPE_CHECKING:
     from .aio import AsyncForge, AsyncSession
     from .backends import HttpBackend
+    from .backends.budget import Budget, BudgetUsage
     from .backends.retry import RetryPolicy
     from .calls import Call, Calls
     from .flows import FlushReport, Page
@@ -82,7 +83,9 @@ __all__ = [
     "AsyncSession",
     "AsyncStream",
     "Attr",
+    "Budget",
     "BudgetExceeded",
+    "BudgetUsage",
     "Call",
     "Calls",
     "CommitEvent",
@@ -160,6 +163,7 @@ __all__ = [
 _HOME = {
     "aio": "AsyncForge AsyncSession",
     "backends": "HttpBackend",
+    "backends.budget": "Budget BudgetUsage",
     "backends.retry": "RetryPolicy",
     "calls": "Call Calls",
     "flows": "FlushReport Page",

@@ -11,7 +11,9 @@ from weakref import WeakSet
 
 from pydantic import SecretStr
 
-from .backends.retry import Retrying, RetryPolicy
+from .backends.budget import Budget
+from .backends.retry import RetryPolicy
+from .backends.sender import sender
 from .drivers import Channel, pause
 from .errors import CommitOutcome, Conflict, SessionError
 from .expressions import Condition, Expr
@@ -41,6 +43,8 @@ class Forge(Listening):
         backend: `LocalBackend`, `HttpBackend`, or anything with ``send``.
         tenant: whom to speak for where neither the session nor `acting_for` says.
         retry: when to try again; None never does.
+        budget: lets calls wait before the service refuses them; give every forge of the
+            process the same one.
     """
 
     def __init__(
@@ -49,6 +53,7 @@ class Forge(Listening):
         *,
         tenant: Tenant | None = None,
         retry: RetryPolicy | None = RetryPolicy(),  # noqa: B008 - frozen
+        budget: Budget | None = None,
     ) -> None:
         """Speak to *backend*."""
         super().__init__(awaiting=False)
@@ -58,9 +63,7 @@ class Forge(Listening):
                 f"not {backend!r}"
             )
         self.backend = backend
-        # In this process there is no network between here and the store to try again over.
-        alone = retry is None or getattr(backend, "in_process", False)
-        self._sender = backend if alone else Retrying(backend, retry)
+        self._sender = sender(backend, retry, budget)
         self._tenant = tenant
 
     def session(self, *, atomic: Atomic = "auto", tenant: Tenant | None = None) -> Session:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
@@ -110,7 +111,7 @@ class Stream(Iterator[T]):
         if self._threads is None:
             self._threads = ThreadPoolExecutor(1, "forge_orm-stream")
         while len(self._coming) <= self._ahead:
-            self._coming.append(self._threads.submit(self._step))
+            self._coming.append(self._threads.submit(copy_context().run, self._step))
         batch = self._coming.popleft().result()
         if self._walk.projects is not None:
             return batch
@@ -119,7 +120,8 @@ class Stream(Iterator[T]):
         return batch.giving(admitted)
 
     def _step(self) -> Batch[T]:
-        # In another thread, so away from the session's unit of work.
+        # In another thread, so away from the session's unit of work, but in its context, so
+        # that the calls are captured.
         batch: Batch[T] = self._run(self._walk.step(UnitOfWork()))
         return batch
 

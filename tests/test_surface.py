@@ -36,7 +36,7 @@ _PROMISED = """
     VersionConflict BudgetExceeded UnknownIndex StaleIndex NotLoaded DanglingReference
     MetadataField Page KvsPage Stored Stream AsyncStream Progress
     FlushReport WritePlan ItemFailure CommitOutcome Call Calls capture
-    CommitEvent WriteEvent after before HookFailed
+    CommitEvent WriteEvent after before HookFailed Budget BudgetUsage
     AnswerLost ConditionFailed ConfigurationError Conflict CorruptValue DeclarationError
     ForgeError InvalidValue KeyAbsent KeyConflict KeyNotFound NotSent PartialCommit PartialRead
     QueryError RateLimited ServiceError SessionError TransportError

@@ -6,14 +6,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .budget import Budget as Budget
     from .http import HttpBackend as HttpBackend
     from .retry import Retrying as Retrying
     from .retry import RetryPolicy as RetryPolicy
+    from .throttle import Throttled as Throttled
 
 # Importing httpx costs half as much as pydantic, and not every user of the package needs it.
-_HOME = {"HttpBackend": ".http", "RetryPolicy": ".retry", "Retrying": ".retry"}
+_HOME = {
+    "Budget": ".budget",
+    "HttpBackend": ".http",
+    "RetryPolicy": ".retry",
+    "Retrying": ".retry",
+    "Throttled": ".throttle",
+}
 
-__all__ = ["HttpBackend", "RetryPolicy", "Retrying"]
+__all__ = ["Budget", "HttpBackend", "RetryPolicy", "Retrying", "Throttled"]
 
 
 def __getattr__(name: str) -> object:

@@ -6,14 +6,22 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, TypeAlias
 
-from ..errors import ServiceError, TransportError, error_from, service_error
+from ..errors import RateLimited, ServiceError, TransportError, error_from, service_error
 from ..wire import Request, Response
 
 Row: TypeAlias = dict[str, Any]
 Name: TypeAlias = tuple[str | None, str]
 Outcome: TypeAlias = Response | TransportError
 
+_TOO_MANY_REQUESTS: Final = 429
 _NONE_FAILED: Final = b'"failedKeys":[]'
+
+
+def is_throttled(request: Request, response: Response) -> bool:
+    """Whether the service asks to slow down: with 429, or of items of a batch."""
+    if response.status == _TOO_MANY_REQUESTS:
+        return True
+    return any(isinstance(_error(row), RateLimited) for row in Parts(request).busy(response))
 
 
 class Parts:

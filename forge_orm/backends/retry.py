@@ -7,13 +7,13 @@ import random as random_numbers
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from ..errors import AnswerLost, ConfigurationError, NotSent, TransportError
 from ..observe import note_retry, note_wait
 from ..wire import AsyncBackend, Backend, Request, Response
 from .items import Outcome, Parts
+from .wrapping import Wrapping, wait
 
 _log: Final = logging.getLogger("forge_orm.retry")
 _TOO_MANY_REQUESTS: Final = 429
@@ -100,7 +100,7 @@ class RetryPolicy:
         return most * (1 - self.jitter * random())
 
 
-class Retrying:
+class Retrying(Wrapping):
     """A backend that sends again through another, of either colour.
 
     The last answer is given back, or the last error raised. Of a batch only the items that
@@ -116,17 +116,15 @@ class Retrying:
         policy: RetryPolicy | None = None,
         *,
         sleep: Callable[[float], object] = time.sleep,
-        asleep: Callable[[float], Awaitable[object]] | None = None,
+        asleep: Callable[[float], Awaitable[object]] = wait,
         random: Callable[[], float] = random_numbers.random,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Wrap *backend*; *asleep* is `asyncio.sleep` unless given."""
-        self._backend = backend
-        self._blocking = backend if isinstance(backend, Backend) else None
-        self._awaiting = backend if isinstance(backend, AsyncBackend) else None
+        super().__init__(backend)
         self._policy = RetryPolicy() if policy is None else policy
         self._sleep = sleep
-        self._asleep = asleep or _asleep
+        self._asleep = asleep
         self._random = random
         self._clock = clock
 
@@ -135,76 +133,36 @@ class Retrying:
         course = _Course(self._policy, request, self._random, self._clock)
         while True:
             outcome = self._attempt(course.request)
-            wait = course.wait_after(outcome)
-            if wait is None:
+            seconds = course.wait_after(outcome)
+            if seconds is None:
                 return course.result(outcome)
-            self._sleep(wait)
+            self._sleep(seconds)
 
     async def asend(self, request: Request, /) -> Response:
         """Answer one request, awaiting, after as many attempts as the policy allows."""
         course = _Course(self._policy, request, self._random, self._clock)
         while True:
             outcome = await self._aattempt(course.request)
-            wait = course.wait_after(outcome)
-            if wait is None:
+            seconds = course.wait_after(outcome)
+            if seconds is None:
                 return course.result(outcome)
-            await self._asleep(wait)
-
-    def close(self) -> None:
-        """Close the wrapped backend, where it can be closed."""
-        close = getattr(self._backend, "close", None)
-        if close is not None:
-            close()
-
-    async def aclose(self) -> None:
-        """Close the wrapped backend, where it can be closed."""
-        close = getattr(self._backend, "aclose", None)
-        if close is not None:
-            await close()
-
-    def __enter__(self) -> Self:
-        """Return the backend itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close as `close` does."""
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        """Return the backend itself."""
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close as `aclose` does."""
-        await self.aclose()
+            await self._asleep(seconds)
 
     def __repr__(self) -> str:
         """Name the wrapped backend and the policy."""
         return f"Retrying({self._backend!r}, {self._policy!r})"
 
     def _attempt(self, request: Request) -> Outcome:
-        if self._blocking is None:
-            raise ConfigurationError(f"{self._backend!r} has no send: await asend instead")
+        backend = self._blocking
         try:
-            return self._blocking.send(request)
+            return backend.send(request)
         except TransportError as error:
             return error
 
     async def _aattempt(self, request: Request) -> Outcome:
-        if self._awaiting is None:
-            raise ConfigurationError(f"{self._backend!r} has no asend: call send instead")
+        backend = self._awaiting
         try:
-            return await self._awaiting.asend(request)
+            return await backend.asend(request)
         except TransportError as error:
             return error
 
@@ -298,10 +256,3 @@ def _reason(outcome: Outcome) -> str:
     if isinstance(outcome, Response):
         return "items that failed" if outcome.ok else f"status {outcome.status}"
     return type(outcome).__name__
-
-
-async def _asleep(seconds: float) -> None:
-    # Who only blocks does not pay for importing asyncio.
-    import asyncio
-
-    await asyncio.sleep(seconds)

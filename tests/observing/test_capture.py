@@ -208,3 +208,19 @@ def test_a_count_that_is_wrong_lists_the_calls() -> None:
     assert "get a -> 404 KEY_NOT_FOUND   [1r 0w, " in report
     assert "secret/get <secret> -> 404 KEY_NOT_FOUND" in report
     assert report.splitlines()[-1].startswith("2 calls, 2 read and 0 write units, ")
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+def test_a_stream_that_asks_ahead_is_listed_too(colour: str) -> None:
+    """In blocking sessions it asks in a thread."""
+
+    async def scene(forge: Any) -> Calls:
+        async with forge.session() as session:
+            session.add(*[Task(number=number) for number in range(30)])
+            await session.flush()
+            with capture() as calls:
+                async for _ in session.stream(Task.index("by-key").page_size(10), ahead=2):
+                    pass
+        return calls
+
+    play(colour, store(), scene).assert_count("entity/query", min=3, max=4)

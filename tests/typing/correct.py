@@ -16,6 +16,8 @@ from forge_orm import (
     AsyncSession,
     AsyncStream,
     Attr,
+    Budget,
+    BudgetUsage,
     Call,
     Calls,
     CommitEvent,
@@ -436,3 +438,8 @@ def opening(backend: LocalBackend) -> None:
     remote = HttpBackend("http://localhost:1")
     Forge(remote, tenant=Tenant(installation="i"), retry=RetryPolicy(attempts=2)).close()
     AsyncForge(backend, retry=None).session()
+    budget = Budget(share=0.5)
+    AsyncForge(backend, budget=budget).session()
+    Forge(backend, budget=budget).session()
+    assert_type(budget.usage(Tenant(installation="i")), BudgetUsage)
+    assert_type(budget.usage().waited, float)
