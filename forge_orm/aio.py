@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
-from time import monotonic
+from time import monotonic, time
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from weakref import WeakSet
@@ -30,6 +30,7 @@ from .query import EntityQuestion, Question
 from .secrets import AsyncSecrets, secret_space
 from .streams import AsyncStream
 from .unit import Atomic, UnitOfWork, WritePlan
+from .unit.expiry import Now
 from .wire import AsyncBackend, MetadataField, Tenant, current_tenant
 
 E = TypeVar("E", bound=Entity)
@@ -45,6 +46,8 @@ class AsyncForge(Listening):
         retry: when to try again; None never does.
         budget: lets calls wait before the service refuses them; give every forge of the
             process the same one.
+        clock: returns the Unix time in seconds, to tell what has expired; by default the
+            backend's own, if it has one.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class AsyncForge(Listening):
         tenant: Tenant | None = None,
         retry: RetryPolicy | None = RetryPolicy(),  # noqa: B008 - frozen
         budget: Budget | None = None,
+        clock: Now | None = None,
     ) -> None:
         """Speak to *backend*."""
         super().__init__(awaiting=True)
@@ -65,6 +69,8 @@ class AsyncForge(Listening):
         self.backend = backend
         self._sender = sender(backend, retry, budget)
         self._tenant = tenant
+        own: Now = getattr(backend, "clock", time)
+        self._clock = own if clock is None else clock
 
     def session(self, *, atomic: Atomic = "auto", tenant: Tenant | None = None) -> AsyncSession:
         """Open a session; leaving its ``async with`` block commits, an exception sends nothing.
@@ -133,7 +139,8 @@ class AsyncForge(Listening):
         return f"{type(self).__name__}({self.backend!r})"
 
     def _channel(self, tenant: Tenant | None) -> AsyncChannel:
-        return AsyncChannel(self._sender, tenant or current_tenant() or self._tenant)
+        to = tenant or current_tenant() or self._tenant
+        return AsyncChannel(self._sender, to, self._clock)
 
 
 class AsyncSession:
@@ -151,7 +158,7 @@ class AsyncSession:
         self._channel = channel
         self._atomic: Atomic = atomic
         self._listeners = listeners
-        self._unit = UnitOfWork()
+        self._unit = UnitOfWork(channel.now)
         self._streams = WeakSet[AsyncStream[Any]]()
         self._closed = False
 
@@ -198,22 +205,22 @@ class AsyncSession:
         With *run* it is answered, and calls, rows read and kept, units and time are told too;
         without, no call is made.
         """
-        return await self._open.run(reads.explain(query, monotonic, run=run))
+        return await self._open.run(reads.explain(self._unit, query, monotonic, run=run))
 
     async def exists(self, query: Question[Any]) -> bool:
         """Whether anything matches."""
-        return await self._open.run(reads.count(query, monotonic, 1)) > 0
+        return await self._open.run(reads.count(self._unit, query, monotonic, 1)) > 0
 
     async def count(self, query: Question[Any], *, at_most: int | None = None) -> int:
         """Count the matches by reading them: the service has no count of its own."""
-        return await self._open.run(reads.count(query, monotonic, at_most))
+        return await self._open.run(reads.count(self._unit, query, monotonic, at_most))
 
     async def group_count(self, query: EntityQuestion[E], by: Expr[E, T]) -> dict[T, int]:
         """Count the matches by their value of an attribute, by reading them.
 
         The values are in the order they come up; None stands for absence.
         """
-        return await self._open.run(reads.group_count(query.select(by), monotonic))
+        return await self._open.run(reads.group_count(self._unit, query.select(by), monotonic))
 
     async def page(self, query: Question[T]) -> Page[T]:
         """Return one page, and the cursors after and before it, for ``query.cursor(…)``.
@@ -294,6 +301,17 @@ class AsyncSession:
         self._check_open()
         for entity in entities:
             self._unit.add(entity, ttl=ttl, update=True)
+
+    def touch(self, *entities: Entity, ttl: timedelta | None = None) -> None:
+        """Save known *entities* as they are at the next flush: it renews their time to live.
+
+        *ttl* is by default the class's. It happens only if nobody saved them since (their
+        version; else every attribute the service can compare), unless the session is
+        ``atomic="never"``: `ConditionFailed`, or `KeyAbsent` where one is gone.
+        """
+        self._check_open()
+        for entity in entities:
+            self._unit.touch(entity, ttl=ttl)
 
     def delete(self, *entities: Entity, condition: Condition[Any] | None = None) -> None:
         """Delete *entities* at the next flush, if *condition* holds for each."""
@@ -382,6 +400,7 @@ class AsyncSession:
         same. A change of the attribute that orders the query may bring an entity up twice.
         """
         flow = bulk.change_each(
+            self._unit,
             query,
             monotonic,
             lambda _, each: change(each),
@@ -404,6 +423,7 @@ class AsyncSession:
         With *dry_run* nothing is sent. For *progress* and errors see `update_all`.
         """
         flow = bulk.change_each(
+            self._unit,
             query,
             monotonic,
             UnitOfWork.delete,

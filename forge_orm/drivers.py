@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import random
+from time import time
 from typing import Any, Final, TypeVar
 
 from .errors import Conflict, SessionError, TransportError
 from .flows import Errand, HookedFlow, Outcome, RoundTrip
 from .observe import Watch, is_watched
+from .unit.expiry import Now
 from .wire import AsyncBackend, Backend, Request, Response, Tenant
 
 T = TypeVar("T")
@@ -157,11 +159,11 @@ async def asleep(seconds: float) -> None:
 class Channel:
     """A blocking backend and the tenant to speak for: what a session holds."""
 
-    __slots__ = ("backend", "tenant")
+    __slots__ = ("backend", "now", "tenant")
 
-    def __init__(self, backend: Backend, tenant: Tenant | None) -> None:
-        """Speak to *backend* for *tenant*."""
-        self.backend, self.tenant = backend, tenant
+    def __init__(self, backend: Backend, tenant: Tenant | None, now: Now = time) -> None:
+        """Speak to *backend* for *tenant*; *now* returns the Unix time."""
+        self.backend, self.tenant, self.now = backend, tenant, now
 
     def run(self, flow: HookedFlow[T]) -> T:
         """Drive *flow* to its result."""
@@ -171,11 +173,11 @@ class Channel:
 class AsyncChannel:
     """An awaiting backend and the tenant to speak for."""
 
-    __slots__ = ("backend", "tenant")
+    __slots__ = ("backend", "now", "tenant")
 
-    def __init__(self, backend: AsyncBackend, tenant: Tenant | None) -> None:
-        """Speak to *backend* for *tenant*."""
-        self.backend, self.tenant = backend, tenant
+    def __init__(self, backend: AsyncBackend, tenant: Tenant | None, now: Now = time) -> None:
+        """Speak to *backend* for *tenant*; *now* returns the Unix time."""
+        self.backend, self.tenant, self.now = backend, tenant, now
 
     async def run(self, flow: HookedFlow[T]) -> T:
         """Drive *flow* to its result."""

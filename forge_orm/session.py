@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import timedelta
-from time import monotonic, sleep
+from time import monotonic, sleep, time
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from weakref import WeakSet
@@ -30,6 +30,7 @@ from .query import EntityQuestion, Question
 from .secrets import Secrets, secret_space
 from .streams import Stream
 from .unit import Atomic, UnitOfWork, WritePlan
+from .unit.expiry import Now
 from .wire import Backend, MetadataField, Tenant, current_tenant
 
 E = TypeVar("E", bound=Entity)
@@ -45,6 +46,8 @@ class Forge(Listening):
         retry: when to try again; None never does.
         budget: lets calls wait before the service refuses them; give every forge of the
             process the same one.
+        clock: returns the Unix time in seconds, to tell what has expired; by default the
+            backend's own, if it has one.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class Forge(Listening):
         tenant: Tenant | None = None,
         retry: RetryPolicy | None = RetryPolicy(),  # noqa: B008 - frozen
         budget: Budget | None = None,
+        clock: Now | None = None,
     ) -> None:
         """Speak to *backend*."""
         super().__init__(awaiting=False)
@@ -65,6 +69,8 @@ class Forge(Listening):
         self.backend = backend
         self._sender = sender(backend, retry, budget)
         self._tenant = tenant
+        own: Now = getattr(backend, "clock", time)
+        self._clock = own if clock is None else clock
 
     def session(self, *, atomic: Atomic = "auto", tenant: Tenant | None = None) -> Session:
         """Open a session; leaving its ``with`` block commits, an exception sends nothing.
@@ -128,7 +134,8 @@ class Forge(Listening):
         return f"{type(self).__name__}({self.backend!r})"
 
     def _channel(self, tenant: Tenant | None) -> Channel:
-        return Channel(self._sender, tenant or current_tenant() or self._tenant)
+        to = tenant or current_tenant() or self._tenant
+        return Channel(self._sender, to, self._clock)
 
 
 class Session:
@@ -146,7 +153,7 @@ class Session:
         self._channel = channel
         self._atomic: Atomic = atomic
         self._listeners = listeners
-        self._unit = UnitOfWork()
+        self._unit = UnitOfWork(channel.now)
         self._streams = WeakSet[Stream[Any]]()
         self._closed = False
 
@@ -193,22 +200,22 @@ class Session:
         With *run* it is answered, and calls, rows read and kept, units and time are told too;
         without, no call is made.
         """
-        return self._open.run(reads.explain(query, monotonic, run=run))
+        return self._open.run(reads.explain(self._unit, query, monotonic, run=run))
 
     def exists(self, query: Question[Any]) -> bool:
         """Whether anything matches."""
-        return self._open.run(reads.count(query, monotonic, 1)) > 0
+        return self._open.run(reads.count(self._unit, query, monotonic, 1)) > 0
 
     def count(self, query: Question[Any], *, at_most: int | None = None) -> int:
         """Count the matches by reading them: the service has no count of its own."""
-        return self._open.run(reads.count(query, monotonic, at_most))
+        return self._open.run(reads.count(self._unit, query, monotonic, at_most))
 
     def group_count(self, query: EntityQuestion[E], by: Expr[E, T]) -> dict[T, int]:
         """Count the matches by their value of an attribute, by reading them.
 
         The values are in the order they come up; None stands for absence.
         """
-        return self._open.run(reads.group_count(query.select(by), monotonic))
+        return self._open.run(reads.group_count(self._unit, query.select(by), monotonic))
 
     def page(self, query: Question[T]) -> Page[T]:
         """Return one page, and the cursors after and before it, for ``query.cursor(…)``.
@@ -289,6 +296,17 @@ class Session:
         self._check_open()
         for entity in entities:
             self._unit.add(entity, ttl=ttl, update=True)
+
+    def touch(self, *entities: Entity, ttl: timedelta | None = None) -> None:
+        """Save known *entities* as they are at the next flush: it renews their time to live.
+
+        *ttl* is by default the class's. It happens only if nobody saved them since (their
+        version; else every attribute the service can compare), unless the session is
+        ``atomic="never"``: `ConditionFailed`, or `KeyAbsent` where one is gone.
+        """
+        self._check_open()
+        for entity in entities:
+            self._unit.touch(entity, ttl=ttl)
 
     def delete(self, *entities: Entity, condition: Condition[Any] | None = None) -> None:
         """Delete *entities* at the next flush, if *condition* holds for each."""
@@ -377,6 +395,7 @@ class Session:
         same. A change of the attribute that orders the query may bring an entity up twice.
         """
         flow = bulk.change_each(
+            self._unit,
             query,
             monotonic,
             lambda _, each: change(each),
@@ -399,6 +418,7 @@ class Session:
         With *dry_run* nothing is sent. For *progress* and errors see `update_all`.
         """
         flow = bulk.change_each(
+            self._unit,
             query,
             monotonic,
             UnitOfWork.delete,

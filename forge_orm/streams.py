@@ -122,7 +122,7 @@ class Stream(Iterator[T]):
     def _step(self) -> Batch[T]:
         # In another thread, so away from the session's unit of work, but in its context, so
         # that the calls are captured.
-        batch: Batch[T] = self._run(self._walk.step(UnitOfWork()))
+        batch: Batch[T] = self._run(self._walk.step(UnitOfWork(self._unit.now)))
         return batch
 
 

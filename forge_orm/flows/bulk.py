@@ -31,6 +31,7 @@ class Progress:
 
 
 def change_each(
+    unit: UnitOfWork,
     question: EntityQuestion[E],
     clock: Clock,
     change: Callable[[UnitOfWork, E], object],
@@ -42,10 +43,11 @@ def change_each(
 ) -> HookedFlow[int]:
     """Apply *change* to each entity found, and save page by page; return how many there were.
 
-    It has a unit of work of its own, so that only a page is in memory. An error carries a
-    note with the cursor to go on from. With *dry_run* the writes are planned, not sent.
+    It has a unit of work of its own beside *unit*, so that only a page is in memory. An error
+    carries a note with the cursor to go on from. With *dry_run* the writes are planned, not
+    sent.
     """
-    unit, steps, count = UnitOfWork(), walk(question, clock), 0
+    unit, steps, count = UnitOfWork(unit.now), walk(question, clock), 0
     while not steps.done:
         cursor = steps.cursor
         batch = yield from step(unit, steps)

@@ -53,14 +53,15 @@ def _operations(
     metadata: Sequence[MetadataField],
 ) -> Iterator[Operation[bytes]]:
     name = cls.__forge__.entity_schema().name
-    absent = [key for key in keys if not unit.holds(cls, key, metadata=bool(metadata))]
+    absent = [key for key in keys if not unit.holds(cls, key, metadata)]
+    fields = cls.__forge__.lifetime.asking(metadata)
     missing = [
         BatchItem(check_key(key, f"{cls.__name__} key"), name)
         for key in absent
         if not unit.is_deleting(cls, key)
     ]
     for start in range(0, len(missing), BATCH_MAX_ITEMS):
-        yield batch_get(missing[start : start + BATCH_MAX_ITEMS], metadata)
+        yield batch_get(missing[start : start + BATCH_MAX_ITEMS], fields)
 
 
 def _known(unit: UnitOfWork, keys: Mapping[type[Any], Iterable[str]]) -> Found:

@@ -13,6 +13,7 @@ from ..errors import BudgetExceeded, CursorError, QueryError, SessionError
 from ..limits import PAGE_MAX
 from ..model import Entity
 from ..model.keys import check_key
+from ..model.mapping import EntityMapping
 from ..operations import entity_get
 from ..operations.entity import get_request, read_row
 from ..planner import Explanation
@@ -35,23 +36,29 @@ def get(
 ) -> Flow[E | None]:
     """Find one entity: the one already known, or the stored one."""
     known = unit.find(cls, key)
-    if known is not None and (not metadata or unit.has_metadata(known)):
+    if known is not None and (not metadata or unit.has_metadata(known, metadata)):
         return known
     if unit.is_deleting(cls, key):
         return None
-    name, key = cls.__forge__.entity_schema().name, check_key(key)
+    mapping: EntityMapping[E] = cls.__forge__
+    name, key = mapping.entity_schema().name, check_key(key)
     # The call programs make most: no more is made for it than it takes.
-    fields = tuple(metadata) if metadata else ()
+    always = mapping.lifetime.metadata
+    fields = mapping.lifetime.asking(metadata) if metadata or always else ()
     request = entity_get(name, key, fields).request if fields else get_request(name, key)
     (outcome,) = yield (request,)
     body = read_row(request, answer(outcome))
-    return None if body is None else unit.load_row(cls, body, with_metadata=bool(fields))
+    if body is None:
+        return None
+    entity = unit.load_row(cls, body, with_metadata=bool(fields))
+    return entity if not fields or unit.alive((entity,)) else None
 
 
 def refresh(unit: UnitOfWork, entity: Entity) -> Flow[None]:
     """Read *entity* again, dropping its own changes."""
     cls, key = type(entity), entity.key
     metadata = tuple(MetadataField) if entity.metadata.created_at is not None else ()
+    metadata = cls.__forge__.lifetime.asking(metadata)
     body = yield from perform(entity_get(cls.__forge__.entity_schema().name, key, metadata))
     if body is None:
         raise SessionError(
@@ -140,12 +147,14 @@ def _told(found: list[Any]) -> Generator[None]:
         raise
 
 
-def count(question: Question[Any], clock: Clock, at_most: int | None = None) -> Flow[int]:
+def count(
+    unit: UnitOfWork, question: Question[Any], clock: Clock, at_most: int | None = None
+) -> Flow[int]:
     """Count by reading: the service has no count. Nothing is kept."""
     steps, total = walk(question, clock, at_most), 0
     try:
         while not steps.done:
-            batch = yield from steps.step(UnitOfWork())
+            batch = yield from steps.step(UnitOfWork(unit.now))
             total += len(batch.items)
     except BudgetExceeded as error:
         error.add_note(f"{total} were counted before")
@@ -153,12 +162,14 @@ def count(question: Question[Any], clock: Clock, at_most: int | None = None) -> 
     return total
 
 
-def group_count(selection: Question[tuple[T]], clock: Clock) -> Flow[dict[T, int]]:
+def group_count(
+    unit: UnitOfWork, selection: Question[tuple[T]], clock: Clock
+) -> Flow[dict[T, int]]:
     """Count by value of the one attribute selected, in the order the values come up."""
     steps, counts = walk(selection, clock), Counter[T]()
     try:
         while not steps.done:
-            batch = yield from steps.step(UnitOfWork())
+            batch = yield from steps.step(UnitOfWork(unit.now))
             counts.update(value for (value,) in batch.items)
     except BudgetExceeded as error:
         error.add_note(f"{counts.total()} were counted before: {dict(counts)}")
@@ -186,11 +197,13 @@ def _only(found: list[T], question: Question[T]) -> T:
     return found[0]
 
 
-def explain(question: Question[Any], clock: Clock, *, run: bool) -> Flow[Explanation]:
+def explain(
+    unit: UnitOfWork, question: Question[Any], clock: Clock, *, run: bool
+) -> Flow[Explanation]:
     """Tell how a question is answered; with *run*, do so and tell what it took."""
     steps = walk(question, clock)
     while run and not steps.done:
-        yield from steps.step(UnitOfWork())
+        yield from steps.step(UnitOfWork(unit.now))
     told, meter = replace(steps.plan.explain(), question=shown(question)), steps.meter
     if not run:
         return told

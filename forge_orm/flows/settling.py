@@ -6,11 +6,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..errors import AnswerLost, Conflict, ForgeError, ItemFailure, KeyAbsent
+from ..errors import AnswerLost, Conflict, ForgeError, ItemFailure, KeyAbsent, KeyConflict
 from ..operations import BatchOutcome
 from ..unit import Doubt, Name, PlannedCall, Stored, UnitOfWork, Verdict, WriteItem, judge_all
 from .core import Flow, Outcome, answer
 from .doubts import read_rows, stale
+from .expired import in_the_way
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +27,19 @@ class Settled:
 def settled(unit: UnitOfWork, call: PlannedCall, outcome: Outcome) -> Flow[Settled]:
     """Read the answer to *call*; after a conflict, read once what is stored, to explain it."""
     found = _read(call, outcome)
+    if isinstance(found.error, KeyConflict):
+        over = yield from in_the_way(unit, call, found.error)
+        if over is not None:
+            return _over(call, *over)
     if isinstance(found.error, Conflict):
         found = yield from _explained(unit, call, found, found.error)
     return found
+
+
+def _over(call: PlannedCall, item: WriteItem, error: ForgeError | None) -> Settled:
+    if error is None:
+        return Settled([item])
+    return Settled((), [item], call.failures_for(error), error)
 
 
 def _read(call: PlannedCall, outcome: Outcome) -> Settled:
@@ -68,7 +79,7 @@ def _explained(
 ) -> Flow[Settled]:
     """Find out which items are stale, and whether the conflict is with the session itself."""
     echoes = [echo for item in call.items if (echo := unit.unsettled.echo(item.name))]
-    names = [item.name for item in call.items if item.versioned or item.update]
+    names = [item.name for item in call.items if item.versioned or item.update or item.touch]
     names += [echo.item.name for echo in echoes if echo.item.name not in names]
     rows = yield from read_rows(names)
     if _is_echo(call, echoes, rows):
@@ -83,7 +94,7 @@ def _explained(
 
 def _conflict(item: WriteItem, rows: dict[Name, Stored]) -> Conflict | None:
     """Return what is wrong with *item* in particular, as far as what is stored tells."""
-    if item.update and not item.versioned and rows.get(item.name, item) is None:
+    if (item.update or item.touch) and not item.versioned and rows.get(item.name, item) is None:
         return KeyAbsent(*item.address)
     return stale(item, rows)
 

@@ -19,6 +19,7 @@ from ..planner import ReadPlan
 from ..planner.cursor import DONE, Mark, Place
 from ..planner.plan import Mode
 from ..unit import UnitOfWork
+from ..wire import MetadataField
 
 E = TypeVar("E", bound=Entity)
 Row: TypeAlias = dict[str, Any]
@@ -43,6 +44,7 @@ class Source(Generic[E]):
         self.places: Sequence[Place] = ()
         self.at = 0
         self._last: Place | None = None
+        self._expires = MetadataField.EXPIRE_TIME in self.read.spec.metadata
         self._whole = plan.plain(number) and plan.mode is not Mode.MERGE
 
     @property
@@ -106,7 +108,7 @@ class Source(Generic[E]):
         )
         self.page, self.following = self.following, following
         self.done = self.following is None
-        if self._whole and self.skip is None:
+        if self._whole and self.skip is None and not self._expires:
             self._turn(entities, ())
         else:
             self._sift(unit, from_json(body)["data"], entities)
@@ -121,7 +123,9 @@ class Source(Generic[E]):
         dropped = [*entities[:start]]
         for row, entity in zip(rows[start:], entities[start:], strict=True):
             place = self._place(row)
-            if self._follows(place) and self.plan.keeps(self.number, row["key"], row["value"]):
+            if self._expires and unit.is_gone(entity):
+                continue
+            if self._keeps(place, row):
                 kept.append(entity)
                 places.append(place)
             else:
@@ -130,6 +134,9 @@ class Source(Generic[E]):
         if kept:
             self.skip = None
         self._turn(kept, places, before)
+
+    def _keeps(self, place: Place, row: Row) -> bool:
+        return self._follows(place) and self.plan.keeps(self.number, row["key"], row["value"])
 
     def _turn(
         self, entities: Sequence[E], places: Sequence[Place], last: Place | None = None

@@ -118,7 +118,7 @@ class Walk(Generic[T]):
     def step(self, unit: UnitOfWork, most: int | None = None) -> Flow[Batch[T]]:
         """Find the next, *most* at most; nothing only at the end."""
         if self.projects is not None:
-            unit = UnitOfWork()
+            unit = UnitOfWork(unit.now)
         while not self.done:
             yield from self._feed(unit)
             batch = self._take(self._bound(most))

@@ -84,6 +84,7 @@ class LocalBackend:
         if schemas is not None and manifest is not None:
             raise ConfigurationError("give LocalBackend either schemas= or manifest=, not both")
         self._store = Store(os.fspath(path), clock=clock, index_delay=index_delay)
+        self.clock = clock
         self._secret_key = secret_key
         self._vault: Vault | None = IN_MEMORY if self._store.in_memory else None
         self._vault_lock = threading.Lock()

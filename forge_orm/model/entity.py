@@ -15,11 +15,13 @@ from pydantic_core import from_json
 from ..errors import DeclarationError, InvalidValue
 from ..expressions import Condition, Expr
 from ..query import Query, Search
+from ..wire import MetadataField
 from .attributes import attr
 from .hooks import Hook, declare_hooks
 from .indexes import Index
 from .keys import KeyParts, KeyTemplate, check_key
 from .kinds import Family, UnknownKind, declare_kind, found_family, join_family
+from .lifetime import Lifetime, OnUpdate, declared_lifetime
 from .mapping import Declaration, EntityMapping, UnknownMapping
 from .references import Ref, ReferenceCodec
 from .registry import Registry, default_registry
@@ -52,6 +54,8 @@ class EntityMeta(ModelMetaclass):
             name=None,
             key=None,
             ttl=None,
+            ttl_on_update=None,
+            metadata=None,
             discriminator=None,
             kind=None,
             registry=None,
@@ -68,7 +72,8 @@ class EntityMeta(ModelMetaclass):
                 _building.reset(token)
             _refuse_members(label, _RESERVED.intersection(cls.model_fields))
             _bind_indexes(cls, written)
-            _declare(cls, name, key, ttl, registry, family, kind)
+            lifetime = declared_lifetime(cls, ttl, ttl_on_update, metadata)
+            _declare(cls, name, key, lifetime, registry, family, kind)
             return cls
 
         def __getattr__(cls, name):
@@ -123,7 +128,7 @@ def _declare(
     cls: Any,
     name: str | None,
     key: str | None,
-    ttl: timedelta | None,
+    lifetime: Lifetime,
     registry: Registry | None,
     family: Family | None,
     kind: Any,
@@ -143,13 +148,11 @@ def _declare(
     chosen = registry if registry is not None else getattr(cls, "__forge_registry__", None)
     chosen = chosen if chosen is not None else default_registry
     key = key if key is not None else getattr(cls, "__forge_key__", None)
-    ttl = ttl if ttl is not None else getattr(cls, "__forge_ttl__", None)
     type.__setattr__(cls, "__forge_registry__", chosen)
-    type.__setattr__(cls, "__forge_ttl__", ttl)
     type.__setattr__(cls, "__forge_key__", key)
     type.__setattr__(cls, "__forge_root__", cls if family is None else family.root)
     stored_kind = None if kind is None else str(getattr(kind, "value", kind))
-    declaration = Declaration(name, key, tuple(indexes.values()), ttl, family, stored_kind)
+    declaration = Declaration(name, key, tuple(indexes.values()), lifetime, family, stored_kind)
     type.__setattr__(cls, "__forge_declaration__", declaration)
     type.__setattr__(cls, "__forge__", _Unfinished())
     declare_hooks(cls)
@@ -292,7 +295,9 @@ class Entity(BaseModel, metaclass=EntityMeta):
 
     Class keywords: *name* is the entity's name in the store (a class without one is only a
     base for others); *key* a template such as ``"task:{project}:{ulid}"``; *ttl* how long an
-    entity lives after each save (whole seconds, up to a year; kvs-api); *registry* where the
+    entity lives after each save (whole seconds, up to a year; kvs-api), *ttl_on_update*
+    ``"keep"`` leaves an update what is left of it; *metadata* fields are read with every
+    entity, by default the expiry of those that have a time to live; *registry* where the
     class and its subclasses are entered. *discriminator* names the attribute that tells the
     kinds of one entity apart, and *kind*, on a subclass, the value it has there.
     """
@@ -317,6 +322,8 @@ class Entity(BaseModel, metaclass=EntityMeta):
             name: str | None = None,
             key: str | None = None,
             ttl: timedelta | None = None,
+            ttl_on_update: OnUpdate | None = None,
+            metadata: Iterable[MetadataField] | None = None,
             discriminator: str | None = None,
             kind: str | None = None,
             registry: Registry | None = None,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from functools import cached_property
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
@@ -29,6 +28,7 @@ from .codecs import Codec, nested_encoder, operand_encoder, storage_of
 from .indexes import Index
 from .keys import KeyPart, KeyTemplate, check_key
 from .kinds import Family, readable
+from .lifetime import Lifetime
 from .references import ReferenceCodec
 from .storage import Readers, StoredField, stored_form
 
@@ -59,7 +59,7 @@ class Declaration:
     name: str | None
     key: str | None
     indexes: tuple[Index[..., Any], ...]
-    ttl: timedelta | None = None
+    lifetime: Lifetime
     family: Family | None = None
     kind: str | None = None
 
@@ -83,7 +83,7 @@ class EntityMapping(Generic[E]):
         self.template = self._template(declaration.key)
         self._expressions: dict[str, Expr[Any, Any]] = {}
         self.version = self._version()
-        self.ttl = self._checked_ttl(declaration.ttl)
+        self.lifetime, self.ttl = declaration.lifetime, declaration.lifetime.ttl
         self.mutable = tuple(item for item in self.attributes.values() if item.mutable)
         self.references = {
             field: item.codec
@@ -154,17 +154,6 @@ class EntityMapping(Generic[E]):
         if self.name and (problems := list(violations(schema))):
             raise DeclarationError(f"{self.label}: " + "; ".join(problems))
         return schema
-
-    def _checked_ttl(self, ttl: timedelta | None) -> timedelta | None:
-        if ttl is None:
-            return None
-        seconds, rest = divmod(ttl, timedelta(seconds=1))
-        if rest or not 1 <= seconds <= limits.TTL_MAX_SECONDS:
-            raise DeclarationError(
-                f"{self.label}: ttl={ttl!r}; the service takes whole seconds, from 1 to "
-                f"{limits.TTL_MAX_SECONDS} (one year)"
-            )
-        return ttl
 
     def _version(self) -> AttributeMapping | None:
         """Return the attribute that counts saves, if one was declared with `version`."""

@@ -126,7 +126,13 @@ def plan_query(query: Query[Any], wanted: int | None) -> ReadPlan:
         Rejected(index, named) for index in _indexes(mapping) if index.name != spec.index.name
     ]
     asked = replace(
-        spec, limit=None, page_size=None, cursor=None, prefetch=(), budget=_NO_BUDGET
+        spec,
+        limit=None,
+        page_size=None,
+        cursor=None,
+        prefetch=(),
+        budget=_NO_BUDGET,
+        metadata=mapping.lifetime.asking(spec.metadata),
     )
     read = Read(asked, ((),), residual, said_of(spec.partition, spec.range), tuple(others))
     rows = rows_to_read(spec, wanted if residual is None else None)
@@ -279,7 +285,7 @@ def _plan(search: Search[Any], reads: tuple[Read, ...], *, served: bool) -> Read
         reads = tuple(
             replace(read, spec=replace(read.spec, descending=False)) for read in reads
         )
-    metadata = spec.metadata
+    metadata = search.entity.__forge__.lifetime.asking(spec.metadata)
     reads = tuple(replace(read, spec=replace(read.spec, metadata=metadata)) for read in reads)
     rows = _rows(spec, reads, mode)
     return ReadPlan(search, mode, reads, order, descending, rows, tuple(_rivals(reads)))

@@ -115,14 +115,14 @@ def _forge_backend(
 
 
 @pytest.fixture
-def forge(_forge_backend: Retrying) -> Forge:
+def forge(_forge_backend: Retrying, forge_clock: MovableClock) -> Forge:
     """A `Forge` over `forge_store`, for code that takes one.
 
     It tries again as a deployed one does. Closing it leaves the store open for the test.
     """
     from ..session import Forge
 
-    return Forge(_forge_backend, retry=None)
+    return Forge(_forge_backend, retry=None, clock=forge_clock)
 
 
 @pytest.fixture
@@ -134,11 +134,11 @@ def forge_session(forge: Forge) -> Iterator[Session]:
 
 
 @pytest.fixture
-def async_forge(_forge_backend: Retrying) -> AsyncForge:
+def async_forge(_forge_backend: Retrying, forge_clock: MovableClock) -> AsyncForge:
     """An `AsyncForge` over `forge_store`, in any event loop; `forge` sees the same data."""
     from ..aio import AsyncForge
 
-    return AsyncForge(_forge_backend, retry=None)
+    return AsyncForge(_forge_backend, retry=None, clock=forge_clock)
 
 
 @pytest.fixture

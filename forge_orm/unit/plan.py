@@ -46,7 +46,8 @@ class WriteItem(NamedTuple):
 
     *name* is its class (the common base, where one entity has several kinds) and its key.
     *attributes* are the changed ones, empty for a new entity. *create* makes the write fail
-    where the key exists, *update* where it does not.
+    where the key exists, *update* where it does not. *touch* says that nothing is to change
+    but its time to live.
     """
 
     name: tuple[type[Any], str]
@@ -58,6 +59,7 @@ class WriteItem(NamedTuple):
     ttl: timedelta | None = None
     create: bool = False
     update: bool = False
+    touch: bool = False
 
     @property
     def mapping(self) -> EntityMapping[Any]:
@@ -97,6 +99,11 @@ class WriteItem(NamedTuple):
             None,
         )
 
+    def numbered(self, version: int) -> WriteItem:
+        """Return the same write, of this version."""
+        stored = {**(self.stored or {}), str(self.version_name): version}
+        return self._replace(stored=stored, value=self.mapping.dump(stored, self.name[1]))
+
     def under(self, conditions: tuple[Condition[Any], ...]) -> WriteItem:
         """Return the same write, under further *conditions*."""
         return self._replace(conditions=(*self.conditions, *conditions))
@@ -109,6 +116,7 @@ class WriteItem(NamedTuple):
         else:
             changed = f" ({', '.join(self.attributes)})" if self.attributes else ""
             verb = "create" if self.create else "update" if self.update else "set"
+            verb = "touch" if self.touch else verb
             what = f"{verb} {entity} {key!r}{changed}, {len(self.value)} bytes"
         ttl = f", ttl {self.ttl}" if self.ttl is not None else ""
         return f"{what}{ttl}{_when(self.conditions)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar, cast
 
@@ -13,15 +13,26 @@ from pydantic_core import from_json
 
 from ..errors import ForgeError, ItemFailure, SessionError
 from ..expressions import Condition, KeyCondition, Operator
-from ..model.entity import Entity, Origin, key_of, origin_of, read_metadata, set_key, set_origin
+from ..model.entity import (
+    Entity,
+    Metadata,
+    Origin,
+    key_of,
+    origin_of,
+    read_metadata,
+    set_key,
+    set_origin,
+)
 from ..model.keys import check_key
 from ..model.mapping import AttributeMapping, EntityMapping
 from ..operations import Check
 from ..operations.core import NONSENSE, nonsense
 from ..query import check_conditions
+from ..wire import MetadataField
 from .changes import change_of, mutated, unknown
 from .doubts import Name, Stored, Unsettled, Verdict
 from .events import Hooking
+from .expiry import Now, expiry, has_expired, metadata_of, never, remaining, unchanged
 from .identity import IdentityMap, is_kind, of_kind, wrong_kind
 from .plan import Atomic, PlannedCall, WriteItem, WritePlan, make_plan
 from .presence import present
@@ -46,6 +57,7 @@ class _Pending(NamedTuple):
     unknown: Mapping[str, Any] = MappingProxyType({})
     create: bool = False
     update: bool = False
+    touch: bool = False
 
     def repeats(self, sent: _Pending | None) -> bool:
         """Whether this is the creation that was *sent*, asked for once more."""
@@ -56,8 +68,9 @@ class _Pending(NamedTuple):
 class UnitOfWork:
     """Identity map, change tracking and pending writes of one session."""
 
-    def __init__(self) -> None:
-        """Start with nothing read and nothing to write."""
+    def __init__(self, now: Now = never) -> None:
+        """Start with nothing read and nothing to write; *now* tells what has expired."""
+        self.now = now
         self.identity = IdentityMap()
         self.unsettled = Unsettled()
         self.hooking: Hooking | None = None
@@ -79,15 +92,37 @@ class UnitOfWork:
         known = self.identity.find(cls.__forge_root__, key)
         return None if known is None else of_kind(cls, known)
 
-    def holds(self, cls: type[Any], key: str, *, metadata: bool) -> bool:
-        """Whether the entity *key* is known, with its metadata if that is wanted."""
+    def holds(self, cls: type[Any], key: str, metadata: Iterable[MetadataField]) -> bool:
+        """Whether the entity *key* is known, with the *metadata* that is wanted."""
         known = self.find(cls, key)
-        return known is not None and (not metadata or self.has_metadata(known))
+        return known is not None and (not metadata or self.has_metadata(known, metadata))
 
-    def has_metadata(self, entity: Entity) -> bool:
-        """Whether metadata of *entity* was read."""
-        origin, key = origin_of(entity), str(key_of(entity))
-        return origin is not None and key in (origin.metadata or ())
+    def has_metadata(self, entity: Entity, fields: Iterable[MetadataField]) -> bool:
+        """Whether *fields* of the metadata of *entity* were read."""
+        if (known := metadata_of(entity)) is None:
+            return False
+        times = {
+            MetadataField.CREATED_AT: known.created_at,
+            MetadataField.UPDATED_AT: known.updated_at,
+        }
+        return all(times.get(each, known) is not None for each in fields)
+
+    def is_past(self, moment: datetime | None) -> bool:
+        """Whether an expiry time has come."""
+        return moment is not None and moment.timestamp() <= self.now()
+
+    def alive(self, entities: Sequence[E]) -> Sequence[E]:
+        """Return those that have not expired, as far as that was asked."""
+        there = [each for each in entities if not self.is_gone(each)]
+        return entities if len(there) == len(entities) else there
+
+    def is_gone(self, entity: Entity) -> bool:
+        """Whether what was read has expired; it is not held then, unless it was changed."""
+        if not has_expired(entity, self.now):
+            return False
+        if self._is_clean(entity):
+            self.identity.remove(*_name(entity))
+        return True
 
     def is_deleting(self, cls: type[Any], key: str) -> bool:
         """Whether the deletion of *key* is pending."""
@@ -139,6 +174,7 @@ class UnitOfWork:
     ) -> tuple[Sequence[E], list[ItemFailure]]:
         """Return those that are of *cls*, and a failure for each of another kind."""
         mapping: EntityMapping[E] = cls.__forge__
+        entities = self.alive(entities)
         if mapping.family is None:
             return entities, []
         errors = [wrong_kind(cls, each) for each in entities if not is_kind(cls, each)]
@@ -181,10 +217,12 @@ class UnitOfWork:
 
     def release(self, entities: Iterable[Entity]) -> None:
         """Stop holding entities that a stream has passed and nobody changed."""
-        self.identity.release(
-            entity
-            for entity in entities
-            if id(entity) not in self._touched
+        self.identity.release(entity for entity in entities if self._is_clean(entity))
+
+    def _is_clean(self, entity: Entity) -> bool:
+        """Whether there is nothing to write of *entity*."""
+        return (
+            id(entity) not in self._touched
             and (type(entity).__forge_root__, key_of(entity)) not in self._pending
             and not _is_mutated(entity)
         )
@@ -238,6 +276,28 @@ class UnitOfWork:
         self._pending[name] = _Pending(
             entity, False, _given(type(entity), condition), ttl, kept, create, update
         )
+
+    def touch(self, entity: Entity, *, ttl: timedelta | None = None) -> None:
+        """Save a known *entity* as it is at the next flush, to renew its time to live."""
+        _refuse_other(entity, "touch() takes entities")
+        mapping: EntityMapping[Any] = type(entity).__forge__
+        name, origin = _name(entity), origin_of(entity)
+        if origin is None or not self._watches(entity) or not origin.knows(name[1]):
+            raise SessionError(
+                f"{mapping.label} {name[1]!r} was not read here, so it cannot be touched: get "
+                "it first, or add() it"
+            )
+        ttl, known = mapping.ttl if ttl is None else ttl, metadata_of(entity)
+        if ttl is None and known is not None and known.expires_at is not None:
+            raise SessionError(
+                f"{mapping.label} has no ttl= of its own, and {name[1]!r} has one: say which "
+                "with touch(…, ttl=…), or it would end"
+            )
+        before = self._pending.get(name) or _Pending(entity, False)
+        if before.deleting:
+            raise SessionError(f"{mapping.label} {name[1]!r} is about to be deleted")
+        kept = unknown(entity, origin)
+        self._pending[name] = before._replace(ttl=ttl, unknown=kept, touch=True)
 
     def delete(self, entity: Entity, *, condition: Condition[Any] | None = None) -> None:
         """Delete *entity* at the next flush; one that was to be created is just forgotten."""
@@ -312,12 +372,18 @@ class UnitOfWork:
             if item.update:
                 given = present(item.mapping, item.conditions)
                 items[name] = item._replace(conditions=given)
+            elif item.touch and not item.conditions and atomic != "never":
+                items[name] = item.under(self._as_read(item))
         together = bool(self._required)
         plan = make_plan(tuple(items.values()), tuple(checks), atomic, together=together)
         blocking = self.unsettled.blocking
         return (
             replace(plan, unknown=tuple(doubt.item for doubt in blocking)) if blocking else plan
         )
+
+    def _as_read(self, item: WriteItem) -> tuple[Condition[Any], ...]:
+        """Return what lets a touch happen only if nobody changed the entity since."""
+        return tuple(unchanged(item.mapping, self._before(item) or {}))
 
     def sending(self, items: Iterable[WriteItem]) -> None:
         """Note that *items* are on their way: from here on, an assignment is a new change."""
@@ -384,10 +450,11 @@ class UnitOfWork:
         if version is not None:
             values_of: dict[str, Any] = vars(entity)  # past the tracking: this is no change
             values_of[version.field] = item.stored[version.name]
-        metadata = None
-        if (origin := origin_of(entity)) is not None and key in (origin.metadata or {}):
-            assert origin.metadata is not None
-            metadata = {key: replace(origin.metadata[key], updated_at=None)}  # it is older
+        metadata, known = None, metadata_of(entity)
+        if known is not None or item.mapping.lifetime.metadata:
+            expires = expiry(item.ttl, self.now)  # the update time is older now
+            known = replace(known or Metadata(), updated_at=None, expires_at=expires)
+            metadata = {key: known}
         values = {key: item.stored}
         set_origin(entity, Origin(b"", self._touched, values=values, metadata=metadata))
 
@@ -418,7 +485,12 @@ class UnitOfWork:
                 mapping.check_key(entity, name[1])
                 value = mapping.dump(change.stored, name[1])
                 yield WriteItem(
-                    name, entity, change.stored, value, change.attributes, ttl=mapping.ttl
+                    name,
+                    entity,
+                    change.stored,
+                    value,
+                    change.attributes,
+                    ttl=self._ttl(entity, None),
                 )
 
     def _pending_item(self, name: Name, pending: _Pending) -> WriteItem:
@@ -440,10 +512,19 @@ class UnitOfWork:
             mapping.dump(stored, name[1]),
             () if change is None else change.attributes,
             pending.conditions,
-            mapping.ttl if pending.ttl is None else pending.ttl,
+            self._ttl(entity, pending.ttl),
             pending.create,
             pending.update,
+            pending.touch and change is None,
         )
+
+    def _ttl(self, entity: Entity, given: timedelta | None) -> timedelta | None:
+        """Return how long a save lets *entity* live: as asked, as declared, or what is left."""
+        lifetime, origin = type(entity).__forge__.lifetime, origin_of(entity)
+        if given is not None or not lifetime.keeps:
+            return lifetime.ttl if given is None else given
+        stored = origin is not None and origin.knows(str(key_of(entity)))
+        return remaining(entity, self.now) if stored else lifetime.ttl
 
     def _versioned(self, item: WriteItem) -> WriteItem:
         """Let a write of a versioned entity happen only if it is not stale."""
@@ -456,25 +537,25 @@ class UnitOfWork:
             return item if item.stored is None else self._unread(item, version)
         before = origin.value(key).get(version.name)
         operator = Operator.NOT_EXISTS if before is None else Operator.EQUAL_TO
-        unchanged: Condition[Any] = KeyCondition(
+        same: Condition[Any] = KeyCondition(
             version.name, operator, () if before is None else (before,)
         )
-        guarded = item.under((unchanged,))
+        guarded = item.under((same,))
         if item.stored is None:
             return guarded
-        return _numbered(guarded, version, (before or 0) + 1)
+        return guarded.numbered((before or 0) + 1)
 
     def _unread(self, item: WriteItem, version: AttributeMapping) -> WriteItem:
         """Number a save of what was not read here: an update says itself what it is of."""
         if not item.update:
-            return _numbered(item, version, 1)
+            return item.numbered(1)
         if not (before := (item.stored or {})[version.name]):
             raise SessionError(
                 f"update of {item.name[0].__name__} {item.name[1]!r}: read it first, or give "
                 f"it the {version.field} that it has in the store"
             )
-        unchanged: Condition[Any] = KeyCondition(version.name, Operator.EQUAL_TO, (before,))
-        return _numbered(item.under((unchanged,)), version, before + 1)
+        same: Condition[Any] = KeyCondition(version.name, Operator.EQUAL_TO, (before,))
+        return item.under((same,)).numbered(before + 1)
 
     def _changed(self) -> Iterator[Entity]:
         """Yield every entity that may differ from what was read, each once."""
@@ -490,11 +571,6 @@ class UnitOfWork:
 def _refuse_other(entity: object, advice: str) -> None:
     if not isinstance(entity, Entity):
         raise TypeError(f"{advice}. Got {entity!r}")
-
-
-def _numbered(item: WriteItem, version: AttributeMapping, number: int) -> WriteItem:
-    stored = {**(item.stored or {}), version.name: number}
-    return item._replace(stored=stored, value=item.mapping.dump(stored, item.name[1]))
 
 
 def _given(cls: type[Any], condition: Condition[Any] | None) -> tuple[Condition[Any], ...]:

@@ -139,7 +139,12 @@ class Face:
             local.close()
 
     def _over(self, backend: Any) -> AbstractAsyncContextManager[Any]:
-        return AsyncForge(backend) if self.colour == "async" else Awaited(Forge(backend))
+        def clock() -> float:
+            return self.now
+
+        if self.colour == "async":
+            return AsyncForge(backend, clock=clock)
+        return Awaited(Forge(backend, clock=clock))
 
 
 Scenario = Callable[[Any, Face], Awaitable[None]]

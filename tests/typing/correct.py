@@ -361,6 +361,7 @@ def blocking(forge: Forge, query: Query[Task], now: datetime) -> Iterator[Task]:
         session.add(task, ttl=timedelta(days=1), condition=Task.priority == 0)
         session.add(Plain(text="t"), key="plain:1")
         session.insert(task, ttl=timedelta(days=1))
+        session.touch(task, ttl=timedelta(days=1))
         session.update(task, ttl=timedelta(days=1))
         session.delete(task, condition=Task.status == Status.OPEN)
         session.delete_keys(Task, "k1", "k2")

@@ -194,6 +194,8 @@ def blocking(session: Session, query: Query[Task], other: Other) -> None:
     session.all("by_status")  # E: mypy pyright
     session.add("task")  # E: mypy pyright
     session.add(other, ttl=3)  # E: mypy pyright
+    session.touch(other, ttl=3)  # E: mypy pyright
+    session.touch("other")  # E: mypy pyright
     session.require(other, Task.priority == 3)  # E: mypy pyright
     session.refersh(other)  # E: mypy pyright
 
