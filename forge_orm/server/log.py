@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, TypeAlias, cast
 
 from ..calls import parsed, trouble, visible
 from ..units import Units, units
-from ..wire import AsyncBackend, Backend, Request, Response, Tenant
+from ..wire import Request, Response
 
 LogFormat: TypeAlias = Literal["text", "json"]
 
@@ -20,13 +20,15 @@ _GROUPS: Final = ("set", "delete", "check")
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class Line:
     """One call, as a line tells it. Values are not part of it, neither plain nor secret.
 
     Attributes:
+        installation: whose data it is about, where the call says so.
+        invocation: the invocation it was made in, where it says so; a token is never told.
         entity: the entity; of a batch or transaction None, its keys are then told with it.
         keys: the keys named; ``entity/key`` in a batch, ``set:entity/key`` in a transaction;
-            of a query of plain keys the prefix, as ``prefix*``.
+            of a query of plain keys the prefix, as ``prefix*``; of a secret none.
         status: the HTTP status; 0 where there was no answer.
         code: the error's code, or the name of what was raised.
         failed: how many items of a batch failed.
@@ -35,6 +37,7 @@ class Call:
     moment: datetime
     operation: str
     installation: str | None
+    invocation: str | None
     entity: str | None
     index: str | None
     keys: tuple[str, ...]
@@ -48,11 +51,13 @@ class Call:
         """Return the line that people read."""
         moment = f"{self.moment:%H:%M:%S}.{self.moment.microsecond // 1000:03}"
         cost = f"{self.units.read}r {self.units.write}w"
-        subject = " ".join(filter(None, (self._entity(), *self._shown())))
-        whose = f"[{visible(self.installation)}]" if self.installation else ""
+        secret = "<secret>" if self.operation.startswith("secret/") else ""
+        subject = " ".join(filter(None, (secret, self._entity(), *self._shown())))
+        whose = self.installation or self.invocation
+        acting = f"[{visible(whose)}]" if whose else ""
         told = f"{moment} {self.status or '---'} {visible(self.operation):<13} {cost:>7}"
         took = f"{self.milliseconds:7.2f} ms"
-        return "  ".join(filter(None, (told, took, subject, self._trouble(), whose)))
+        return "  ".join(filter(None, (told, took, subject, self._trouble(), acting)))
 
     def json(self) -> str:
         """Return the line that programs read."""
@@ -60,6 +65,7 @@ class Call:
             "time": self.moment.isoformat(timespec="milliseconds"),
             "operation": self.operation,
             "installation": self.installation,
+            "invocation": self.invocation,
             "entity": self.entity,
             "index": self.index,
             "keys": list(self.keys),
@@ -117,72 +123,13 @@ class RequestLog:
         took = (time.perf_counter() - begun) * 1000
         moment = datetime.fromtimestamp(self._clock(), UTC)
         cost = self._cost(request, outcome)
-        call = describe(request, outcome, cost, moment=moment, milliseconds=took)
-        self._write(call.json() if self.format == "json" else call.text())
+        line = describe(request, outcome, cost, moment=moment, milliseconds=took)
+        self._write(line.json() if self.format == "json" else line.text())
 
     def _cost(self, request: Request, outcome: Response | Exception) -> Units:
         if not isinstance(outcome, Response):
             return Units()
         return units(request, outcome, rounded_once=self._rounded_once)
-
-
-class Logged:
-    """Writes a line for each call that *backend* answers; a backend itself, in either colour.
-
-    A served store logs by itself (``ForgeApp(log=…)``), and then also what never came to the
-    backend. The arguments are those of `RequestLog`.
-    """
-
-    def __init__(
-        self,
-        backend: Backend | AsyncBackend,
-        write: Callable[[str], object],
-        format: LogFormat = "text",
-        *,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        """Wrap *backend*, which stays the caller's to close."""
-        self.backend, self.log = backend, RequestLog(write, format, clock=clock)
-
-    def send(self, request: Request, /) -> Response:
-        """Answer one request, and write its line."""
-        backend: Any = self.backend
-        begun = time.perf_counter()
-        try:
-            response: Response = backend.send(request)
-        except Exception as error:
-            self.log.note(request, error, begun)
-            raise
-        self.log.note(request, response, begun)
-        return response
-
-    async def asend(self, request: Request, /) -> Response:
-        """Answer one request, and write its line."""
-        backend: Any = self.backend
-        begun = time.perf_counter()
-        try:
-            response: Response = await backend.asend(request)
-        except Exception as error:
-            self.log.note(request, error, begun)
-            raise
-        self.log.note(request, response, begun)
-        return response
-
-    def close(self) -> None:
-        """Close the backend, if it can be."""
-        backend: Any = self.backend
-        if hasattr(backend, "close"):
-            backend.close()
-
-    async def aclose(self) -> None:
-        """Close the backend, if it can be."""
-        backend: Any = self.backend
-        if hasattr(backend, "aclose"):
-            await backend.aclose()
-
-    def __repr__(self) -> str:
-        """Show the backend."""
-        return f"Logged({self.backend!r})"
 
 
 def describe(
@@ -192,15 +139,16 @@ def describe(
     *,
     moment: datetime,
     milliseconds: float,
-) -> Call:
+) -> Line:
     """Return *request*, its *outcome* and its *cost* as a line tells them."""
     body = parsed(request.body)
     answered = outcome if isinstance(outcome, Response) else None
     code, failed = trouble(request, outcome)
-    return Call(
+    return Line(
         moment=moment,
         operation=request.operation,
-        installation=_whose(request.tenant),
+        installation=None if request.tenant is None else request.tenant.installation,
+        invocation=None if request.tenant is None else request.tenant.invocation,
         entity=_text(body, "entityName"),
         index=_text(body, "indexName"),
         keys=tuple(_keys(request.operation, body)),
@@ -212,13 +160,10 @@ def describe(
     )
 
 
-def _whose(tenant: Tenant | None) -> str | None:
-    """Return the installation's id, or the invocation's; a token is never told."""
-    return None if tenant is None else tenant.installation or tenant.invocation
-
-
 def _keys(operation: str, body: Any) -> list[str]:
     """Return the keys a body names, whatever it is."""
+    if operation.startswith("secret/"):
+        return []
     if operation == "query":
         return [f"{prefix}*" for prefix in _prefixes(body)]
     if operation.startswith("batch/"):

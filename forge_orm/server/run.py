@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
@@ -41,9 +42,24 @@ def serve(
     with _listen(host, port) as listener:
         if started is not None:
             started(_url(listener))
-        # uvicorn ends in order, then raises the signal that ended it again.
-        with contextlib.suppress(KeyboardInterrupt):
+        with _until_interrupted():
             server.run(sockets=[listener])
+
+
+@contextlib.contextmanager
+def _until_interrupted() -> Generator[None]:
+    """Let the block be ended by SIGINT or SIGTERM, and what follows it come to pass.
+
+    uvicorn ends in order, then raises the signal again that ended it.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler) if main else None
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            yield
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
 
 
 class Served:

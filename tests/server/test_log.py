@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
+import time
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from forge_orm import LocalBackend, Tenant
 from forge_orm.errors import NotSent
 from forge_orm.faults import Faults
 from forge_orm.server import ForgeApp
-from forge_orm.server.log import Logged, RequestLog
+from forge_orm.server.log import RequestLog
 from forge_orm.units import Units, units, units_of
 from forge_orm.wire import OPERATIONS, Request, Response
 from tests.local.world import BOOK
@@ -30,11 +30,14 @@ class Told:
     def __init__(self, *, format: Any = "text") -> None:
         self.lines: list[str] = []
         self.store = LocalBackend(schemas=[BOOK], clock=lambda: NOON)
-        self.logged = Logged(self.store, self.lines.append, format, clock=lambda: NOON)
+        self.log = RequestLog(self.lines.append, format, clock=lambda: NOON)
 
     def ask(self, operation: str, body: Any, tenant: Tenant | None = ONE) -> Response:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return self.logged.send(Request(operation, raw, tenant=tenant))
+        request, begun = Request(operation, raw, tenant=tenant), time.perf_counter()
+        response = self.store.send(request)
+        self.log.note(request, response, begun)
+        return response
 
     @property
     def plain(self) -> list[str]:
@@ -54,7 +57,7 @@ CALLS: list[tuple[str, Any, str]] = [
     ("entity/query", QUERY, "200 entity/query    1r 0w  book[by_shelf]"),
     ("query", {"where": [PREFIX]}, "200 query           1r 0w  user:*"),
     ("query", {}, "200 query           1r 0w"),
-    ("secret/set", {"key": "token", "value": "s3cret"}, "204 secret/set      0r 1w  token"),
+    ("secret/set", {"key": "token", "value": "s3cret"}, "204 secret/set      0r 1w  <secret>"),
     ("batch/set", BATCH, "200 batch/set       0r 1w  book/k p  1 failed"),
     (
         "batch/delete",
@@ -105,8 +108,9 @@ def test_no_value_and_no_token_is_told(format: str) -> None:
     told.ask("secret/set", {"key": "k", "value": "hidden-2", "options": previous}, tenant)
     told.ask("secret/get", {"key": "k"}, tenant)
     told.ask("secret/set", b'{"key": "k", "value": "hidden-3', tenant)
+    told.ask("secret/get", {"key": "name-hidden-too"}, tenant)
     told.ask("set", {"key": "k", "value": "hidden-4"}, tenant)
-    assert len(told.lines) == 5
+    assert len(told.lines) == 6
     assert "hidden" not in "".join(told.lines)
     assert "t0ken" not in "".join(told.lines)
 
@@ -131,33 +135,23 @@ def test_json_lines_hold_every_part() -> None:
     assert query["code"] == "COMPLEX_QUERY_PAGE_LIMIT_NOT_IN_RANGE"
 
 
-class Broken:
-    """A backend whose answers do not come."""
-
-    def send(self, request: Request, /) -> Response:
-        raise NotSent("the network is gone")
-
-    async def asend(self, request: Request, /) -> Response:
-        raise NotSent("the network is gone")
-
-
-def test_a_call_without_an_answer_is_told_and_its_error_goes_on() -> None:
-    lines: list[str] = []
-    logged = Logged(Broken(), lines.append)
-    request = Request("get", b'{"key":"k"}')
-    with pytest.raises(NotSent):
-        logged.send(request)
-    with pytest.raises(NotSent):
-        asyncio.run(logged.asend(request))
-    assert len(lines) == 2
-    assert all(re.search(r" --- get +0r 0w +[\d.]+ ms  k  NotSent$", line) for line in lines)
-
-
-def test_an_awaited_call_is_told_too() -> None:
+def test_a_call_without_an_answer_is_told() -> None:
     told = Told()
-    request = Request("get", b'{"key":"k"}')
-    assert asyncio.run(told.logged.asend(request)).status == 404
-    assert told.plain[0].endswith("404 get             1r 0w  k  KEY_NOT_FOUND")
+    told.log.note(Request("get", b'{"key":"k"}'), NotSent("dropped"), time.perf_counter())
+    assert told.plain[0].endswith("--- get             0r 0w  k  NotSent")
+
+
+def test_an_invocation_is_no_installation() -> None:
+    text, json_lines = Told(), Told(format="json")
+    for told in (text, json_lines):
+        told.ask("get", {"key": "k"}, Tenant(invocation="inv-1"))
+        told.ask("get", {"key": "k"}, Tenant(invocation="inv-1", installation="one"))
+    assert [line.rpartition("  ")[2] for line in text.lines] == ["[inv-1]", "[one]"]
+    found = [json.loads(line) for line in json_lines.lines]
+    assert [(one.get("installation"), one["invocation"]) for one in found] == [
+        (None, "inv-1"),
+        ("one", "inv-1"),
+    ]
 
 
 def test_a_server_tells_what_never_came_to_its_store() -> None:
