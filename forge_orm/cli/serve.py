@@ -7,11 +7,9 @@ import sys
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
 from rich.text import Text
 
 from .. import limits
@@ -19,7 +17,28 @@ from ..errors import ConfigurationError
 from ..local import PROFILES, LocalBackend, Readings, read_readings
 from ..manifest import compare, read_schemas
 from ..schema import EntitySchema
-from .models import ModelsOption, declared_schemas
+from .models import declared_schemas
+from .options import (
+    AdminOption,
+    CapacityOption,
+    DataOption,
+    FaultOption,
+    HostOption,
+    IndexDelayOption,
+    InstallationOption,
+    LogFormat,
+    LogFormatOption,
+    ManifestOption,
+    PortOption,
+    Profile,
+    ProfileOption,
+    QuietOption,
+    ReadingOption,
+    SeedOption,
+    ServedModels,
+    StaleOption,
+    WatchOption,
+)
 from .output import err
 from .watch import ManifestSource, watching
 
@@ -27,107 +46,34 @@ if TYPE_CHECKING:
     from ..server.log import RequestLog
 
 
-class Profile(StrEnum):
-    """The readings that have a name together."""
-
-    STRICT = "strict"
-    LENIENT = "lenient"
-    FAST = "fast"
-
-
-class LogFormat(StrEnum):
-    """For whom the lines of the request log are."""
-
-    TEXT = "text"
-    JSON = "json"
-
-
 def serve(
-    manifest: Annotated[
-        Path | None, typer.Option(help="A manifest.yml that declares the entities.")
-    ] = None,
-    models: ModelsOption = None,
-    watch: Annotated[
-        bool,
-        typer.Option(
-            "--watch", help="Read the manifest again whenever it changes, and keep the data."
-        ),
-    ] = False,
-    data: Annotated[
-        Path | None, typer.Option(help="The file to keep data in; by default it is in memory.")
-    ] = None,
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The port; 0 is any free one.")] = 8490,
-    profile: Annotated[
-        Profile,
-        typer.Option(
-            help="How to read what the documentation leaves open: [b]strict[/b] refuses what "
-            "may be refused, [b]lenient[/b] takes what may be allowed, [b]fast[/b] is strict "
-            "without what only costs time."
-        ),
-    ] = Profile.STRICT,
-    reading: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=VALUE",
-            help="Read one open question otherwise than the profile does, e.g. "
-            "[b]refuse_undeclared=off[/b]; a wrong name lists all. Repeat it for more.",
-        ),
-    ] = None,
-    installation: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="ID=NAME",
-            help="Let calls with this invocation id, token or installation id be for the "
-            "installation NAME. Else an installation id is itself, and all others are for "
-            "[b]local[/b]. Repeat it for more.",
-        ),
-    ] = None,
-    index_delay: Annotated[
-        float,
-        typer.Option(
-            min=0,
-            metavar="SECONDS",
-            help="Refuse queries of a new index on data that is there for so long, as while "
-            "the service builds it.",
-        ),
-    ] = 0.0,
-    fault: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="KIND[,NAME=VALUE…]",
-            help="Let calls go wrong: latency, throttle, fail, fail-after, drop, lose, partial "
-            "or conflict, e.g. [b]lose,operations=set+batch/set,rate=0.1[/b]. Repeat it for "
-            "more.",
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Chooses which calls go wrong.")] = 0,
-    stale: Annotated[
-        float,
-        typer.Option(min=0, help="Let queries see the data as it was so many seconds ago."),
-    ] = 0.0,
-    capacity: Annotated[
-        bool,
-        typer.Option(
-            "--capacity", help="Answer 429 past 4000 read or write units a minute, as Forge."
-        ),
-    ] = False,
-    admin: Annotated[
-        bool,
-        typer.Option(
-            "--admin",
-            help="Serve /admin, for tests: faults, the time, late queries, limits of units, "
-            "reset and snapshots.",
-        ),
-    ] = False,
-    log_format: Annotated[
-        LogFormat, typer.Option(help="The request log on standard output: for whom it is.")
-    ] = LogFormat.TEXT,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Keep no request log.")] = False,
+    manifest: ManifestOption = None,
+    models: ServedModels = None,
+    watch: WatchOption = False,
+    index_delay: IndexDelayOption = 0.0,
+    data: DataOption = None,
+    installation: InstallationOption = None,
+    profile: ProfileOption = Profile.STRICT,
+    reading: ReadingOption = None,
+    fault: FaultOption = None,
+    seed: SeedOption = 0,
+    stale: StaleOption = 0.0,
+    capacity: CapacityOption = False,
+    admin: AdminOption = False,
+    host: HostOption = "127.0.0.1",
+    port: PortOption = 8490,
+    log_format: LogFormatOption = LogFormat.TEXT,
+    quiet: QuietOption = False,
 ) -> None:
-    """Answer the storage API on this machine, for services in any language.
+    """Answer Forge's storage API on this machine, for services in any language.
 
-    Point a service at it with FORGE_EGRESS_PROXY_URL set to the printed URL.
+    Point a service at it by setting FORGE_EGRESS_PROXY_URL to the URL it prints.
+
+    A file that lasts, and a manifest you are working on:
+    [b]forge-orm serve --manifest manifest.yml --data app.db --watch[/b]
+
+    For tests, empty and able to fail:
+    [b]forge-orm serve --manifest manifest.yml --port 8491 --admin --quiet[/b]
     """
     from ..faults import Capacity, Faults, MovableClock, Stale
     from ..server import Admin, ForgeApp

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -63,6 +66,33 @@ def test_a_dump_is_json_lines_and_counts(run: Run, app: Path) -> None:
     ]
     assert done.stderr == "0 entities, 2 keys dumped from app.db\n"
     assert done.returncode == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no pseudo-terminal there")
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [("dump --data app.db", "2/2 rows"), ("load two.jsonl --data b.db", "166/166 bytes")],
+)
+def test_a_bar_on_a_terminal_shows_how_far_it_is(app: Path, command: str, shown: str) -> None:
+    import pty
+
+    (app / "two.jsonl").write_text(TASK + TASK.replace('"one"', '"two"'))
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "forge_orm", *command.split()],
+        cwd=app,
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "80"},
+    ) as process:
+        os.close(theirs)
+        told = b""
+        with contextlib.suppress(OSError):  # which is how Linux tells the end
+            while part := os.read(ours, 4096):
+                told += part
+    os.close(ours)
+    assert process.returncode == 0
+    assert shown in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", told.decode())
 
 
 def test_secrets_are_dumped_only_if_asked(run: Run, app: Path) -> None:
