@@ -79,7 +79,7 @@ def main() -> None:
     compare(
         f"Hydrating a page of 100 entities of three kinds ({len(jobs):,} bytes)",
         cases(Job, jobs, JobRows),
-        goals={OURS: "1.15 at most"},
+        goals={OURS: "1.20 at most"},
     )
 
 

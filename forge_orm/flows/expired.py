@@ -28,15 +28,28 @@ def in_the_way(
     (item, *_), mapping = call.items, call.items[0].mapping
     if not item.create or MetadataField.EXPIRE_TIME not in mapping.lifetime.metadata:
         return None
-    body = yield from perform(entity_get(*item.address, (MetadataField.EXPIRE_TIME,)))
-    row: dict[str, Any] = {} if body is None else from_json(body)
+    row = yield from _read(item)
     metadata = read_metadata(row)
     if not unit.is_past(metadata.expires_at):
         return None
     if mapping.version is None:
         error.add_note(_advice(item, metadata))
         return None
-    return (yield from _write_over(item, row["value"].get(mapping.version.name)))
+    over = _over(item, row["value"].get(mapping.version.name))
+    try:
+        return (yield from _write(over))
+    except GeneratorExit:  # interrupted: it may be written
+        unit.unconfirmed(call, [over], unknown=True)
+        raise
+
+
+def _read(item: WriteItem) -> Flow[dict[str, Any]]:
+    """Read what is in the way; nothing, if that cannot be told."""
+    try:
+        body = yield from perform(entity_get(*item.address, (MetadataField.EXPIRE_TIME,)))
+    except ForgeError:
+        return {}
+    return {} if body is None else from_json(body)
 
 
 def _advice(item: WriteItem, metadata: Metadata) -> str:
@@ -48,20 +61,23 @@ def _advice(item: WriteItem, metadata: Metadata) -> str:
     )
 
 
-def _write_over(
-    item: WriteItem, before: int | None
-) -> Flow[tuple[WriteItem, ForgeError | None] | None]:
-    numbered = item.numbered((before or 0) + 1)
+def _over(item: WriteItem, before: int | None) -> WriteItem:
+    """Return the creation as a save of what is there in the version *before*."""
     operator = Operator.NOT_EXISTS if before is None else Operator.EQUAL_TO
     values = () if before is None else (before,)
     same: Condition[Any] = KeyCondition(str(item.version_name), operator, values)
-    entity, key = item.address
-    operation = transaction([Write(key, entity, numbered.value, item.ttl, (same,))])
+    return item.numbered((before or 0) + 1).under((same,))._replace(create=False)
+
+
+def _write(over: WriteItem) -> Flow[tuple[WriteItem, ForgeError | None] | None]:
+    entity, key = over.address
+    write = Write(key, entity, over.value, over.ttl, over.conditions)
+    operation = transaction([write])
     (outcome,) = yield (operation.request,)
     try:
         operation.read(answer(outcome))
     except Conflict:
         return None  # somebody else did
     except ForgeError as error:
-        return numbered, error
-    return numbered, None
+        return over, error
+    return over, None

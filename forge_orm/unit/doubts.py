@@ -34,7 +34,8 @@ class Doubt(NamedTuple):
     @property
     def repeatable(self) -> bool:
         """Whether it may be sent again without finding out: the effect would be the same."""
-        return self.call.operation.request.repeatable
+        touches = bool(self.call.items) and all(item.touch for item in self.call.items)
+        return touches or self.call.operation.request.repeatable
 
 
 def judge(doubt: Doubt, now: Stored) -> Verdict:
@@ -45,8 +46,8 @@ def judge(doubt: Doubt, now: Stored) -> Verdict:
     item = doubt.item
     if item.versioned or (item.create and item.version_name is not None):
         return _by_version(item, now)
-    if now == item.stored:
-        return Verdict.SAVED
+    if now == item.stored:  # as it was before too, if only the time to live was renewed
+        return Verdict.UNKNOWN if item.touch else Verdict.SAVED
     if doubt.before is not None:
         return Verdict.FAILED if now == doubt.before else Verdict.UNKNOWN
     if now is None or item.stored is None:  # a set that left nothing, a deletion that did

@@ -140,11 +140,13 @@ class UnitOfWork:
         if with_metadata:
             return of_kind(cls, self._load(mapping, [row], body, with_metadata=True)[0])
         # `_load`, for one: this is the read programs make most.
-        key, entity = row["key"], row["value"]
-        _set_class(entity, cls if mapping.family is None else type(entity).__base__)
+        key, entity, family = row["key"], row["value"], mapping.family
+        _set_class(entity, cls if family is None else type(entity).__base__)
         set_key(entity, key)
         set_origin(entity, Origin(body, self._touched))
-        return of_kind(cls, self.identity.admit_one(cls.__forge_root__, key, entity))
+        if family is None:
+            return cast("E", self.identity.admit_one(cls, key, entity))
+        return of_kind(cls, self.identity.admit_one(family.root, key, entity))
 
     def load_page(
         self, cls: type[E], body: bytes, *, with_metadata: bool
