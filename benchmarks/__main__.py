@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from . import embedded, hydrate, scale, serve
+from . import embedded, hydrate, scale, serve, stream
 
 if __name__ == "__main__":  # the served store is a process of its own, which imports this
-    for module in (hydrate, embedded, scale, serve):
+    for module in (hydrate, embedded, scale, stream, serve):
         module.main()

@@ -1,9 +1,8 @@
-"""How the embedded store grows: a page at 1,000 and at 100,000 entities; a long stream."""
+"""How the embedded store grows: a page at 1,000 and at 100,000 entities."""
 
 from __future__ import annotations
 
 import tempfile
-import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -29,20 +28,6 @@ def page_of(forge: Forge) -> Any:
         return session.all(Ticket.by_project("project-3").limit(100))
 
 
-def streaming(forge: Forge) -> None:
-    """Print the memory held at intervals while every entity streams by."""
-    tracemalloc.start()
-    print(f"\nStreaming {LARGE:,} entities: Python memory held, and its peak so far")
-    with forge.session() as session:
-        for number, _ in enumerate(session.stream(Ticket.index("by-key")), 1):
-            if number % (LARGE // 5) == 0:
-                now, peak = tracemalloc.get_traced_memory()
-                print(
-                    f"  after {number:7,}: {now / 1024:8.0f} KiB   peak {peak / 1024:8.0f} KiB"
-                )
-    tracemalloc.stop()
-
-
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         small = filled(Path(folder) / "small.db", SMALL)
@@ -55,7 +40,6 @@ def main() -> None:
             },
             goals={f"{LARGE:,} entities": "3.00 at most"},
         )
-        streaming(large)
         small.close()
         large.close()
 

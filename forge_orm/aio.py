@@ -237,9 +237,7 @@ class AsyncSession:
         are asked for in the background while you work on one, and no more before you come to
         them. ``stream.cursor`` goes on after the last item you were given.
         """
-        walk = reads.walk(query, monotonic)
-        start = walk.cursor if walk.resumed else None
-        stream = AsyncStream(walk, self._unit, self._answer, ahead, start)
+        stream = AsyncStream(reads.walk(query, monotonic), self._unit, self._answer, ahead)
         self._streams.add(stream)
         return stream
 

@@ -232,9 +232,7 @@ class Session:
         are asked for in the background while you work on one, and no more before you come to
         them. ``stream.cursor`` goes on after the last item you were given.
         """
-        walk = reads.walk(query, monotonic)
-        start = walk.cursor if walk.resumed else None
-        stream = Stream(walk, self._unit, self._answer, ahead, start)
+        stream = Stream(reads.walk(query, monotonic), self._unit, self._answer, ahead)
         self._streams.add(stream)
         return stream
 

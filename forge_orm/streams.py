@@ -22,42 +22,17 @@ Run = Callable[[Flow[Any]], Any]
 AsyncRun = Callable[[Flow[Any]], Coroutine[Any, Any, Any]]
 
 
-class _Given(Generic[T]):
-    """The batch a stream is giving, and how much of it was given."""
-
-    __slots__ = ("_start", "at", "batch")
-
-    def __init__(self, start: str | None) -> None:
-        self.batch: Batch[T] = Batch((), (), lambda _: start)
-        self.at = 0
-
-    @property
-    def cursor(self) -> str | None:
-        return self.batch.cursor(self.at)
-
-    def turn(self, batch: Batch[T]) -> None:
-        self.batch, self.at = batch, 0
-
-    def take(self) -> T:
-        self.at += 1
-        return self.batch.items[self.at - 1]
-
-    @property
-    def spent(self) -> bool:
-        return self.at == len(self.batch.items)
-
-
-class Stream(Iterator[T]):
-    """The answer to a question, item by item; see ``session.stream``."""
+class Giving(Generic[T]):
+    """What both colours of a stream have: the batch being given, and how much of it was."""
 
     def __init__(
-        self, walk: Walk[T], unit: UnitOfWork, run: Run, ahead: int, start: str | None
+        self, walk: Walk[T], unit: UnitOfWork, run: Callable[[Flow[Any]], Any], ahead: int
     ) -> None:
         """Give what *walk* finds; *run* makes the calls, in the background if *ahead*."""
         self._walk, self._unit, self._run, self._ahead = walk, unit, run, ahead
-        self._given = _Given[T](start)
-        self._threads: ThreadPoolExecutor | None = None
-        self._coming: deque[Future[Batch[T]]] = deque()
+        self._closed = False
+        start = walk.cursor if walk.resumed else None
+        self._receive(Batch((), (), lambda _: start))
 
     @property
     def cursor(self) -> str | None:
@@ -65,16 +40,38 @@ class Stream(Iterator[T]):
 
         Before the first item it is the query's own cursor, after the last one None.
         """
-        return self._given.cursor
+        return self._batch.cursor(self._at)
+
+    def _receive(self, batch: Batch[T]) -> bool:
+        """Take over the next batch; whether there is anything in it."""
+        self._batch, self._items, self._at = batch, batch.items, 0
+        return bool(batch.items)
+
+    def _release(self) -> None:
+        """Stop holding what was given, unless it was changed."""
+        if self._walk.projects is None:
+            self._unit.release(self._batch.entities)
+
+
+class Stream(Giving[T], Iterator[T]):
+    """The answer to a question, item by item; see ``session.stream``."""
+
+    def __init__(self, walk: Walk[T], unit: UnitOfWork, run: Run, ahead: int) -> None:
+        """Give what *walk* finds; *run* makes the calls, in a thread if *ahead*."""
+        super().__init__(walk, unit, run, ahead)
+        self._threads: ThreadPoolExecutor | None = None
+        self._coming: deque[Future[Batch[T]]] = deque()
 
     def __next__(self) -> T:
         """Return the next item, reading a page where none is left."""
-        if self._given.spent:
+        if self._at == len(self._items):
             self._turn()
-        return self._given.take()
+        self._at += 1
+        return self._items[self._at - 1]
 
     def close(self) -> None:
         """Ask for nothing more; pages that were asked ahead are dropped."""
+        self._closed = True
         if self._threads is not None:
             self._threads.shutdown(cancel_futures=True)
         self._coming.clear()
@@ -94,19 +91,18 @@ class Stream(Iterator[T]):
 
     def _turn(self) -> None:
         """Go on to the next batch; raises `StopIteration` at the end."""
-        if self._walk.projects is None:
-            self._unit.release(self._given.batch.entities)
-        batch = self._next_ahead() if self._ahead else self._next()
-        if batch is not None:
-            self._given.turn(batch)
-        if batch is None or not batch.items:
+        if self._closed:
+            raise StopIteration
+        self._release()
+        if not self._receive(self._next_ahead() if self._ahead else self._next()):
             self.close()
             raise StopIteration
 
-    def _next(self) -> Batch[T] | None:
-        return None if self._walk.done else self._run(step(self._unit, self._walk))
+    def _next(self) -> Batch[T]:
+        batch: Batch[T] = self._run(step(self._unit, self._walk))
+        return batch
 
-    def _next_ahead(self) -> Batch[T] | None:
+    def _next_ahead(self) -> Batch[T]:
         """Return the next batch, and have those after it asked for meanwhile."""
         if self._threads is None:
             self._threads = ThreadPoolExecutor(1, "forge_orm-stream")
@@ -126,39 +122,25 @@ class Stream(Iterator[T]):
         return batch
 
 
-class AsyncStream(AsyncIterator[T]):
+class AsyncStream(Giving[T], AsyncIterator[T]):
     """The answer to a question, item by item; see ``session.stream``."""
 
-    def __init__(
-        self,
-        walk: Walk[T],
-        unit: UnitOfWork,
-        run: AsyncRun,
-        ahead: int,
-        start: str | None,
-    ) -> None:
-        """Give what *walk* finds; *run* makes the calls, in the background if *ahead*."""
-        self._walk, self._unit, self._run, self._ahead = walk, unit, run, ahead
-        self._given = _Given[T](start)
+    def __init__(self, walk: Walk[T], unit: UnitOfWork, run: AsyncRun, ahead: int) -> None:
+        """Give what *walk* finds; *run* makes the calls, in a task if *ahead*."""
+        super().__init__(walk, unit, run, ahead)
         self._coming: deque[Task[Batch[T]]] = deque()
         self._before: Task[Batch[T]] | None = None
 
-    @property
-    def cursor(self) -> str | None:
-        """Where to go on after the last item that was given, for ``query.cursor(…)``.
-
-        Before the first item it is the query's own cursor, after the last one None.
-        """
-        return self._given.cursor
-
     async def __anext__(self) -> T:
         """Return the next item, reading a page where none is left."""
-        if self._given.spent:
+        if self._at == len(self._items):
             await self._turn()
-        return self._given.take()
+        self._at += 1
+        return self._items[self._at - 1]
 
     def close(self) -> None:
         """Ask for nothing more; pages that were asked ahead are dropped."""
+        self._closed = True
         while self._coming:
             self._coming.pop().cancel()
 
@@ -177,19 +159,18 @@ class AsyncStream(AsyncIterator[T]):
 
     async def _turn(self) -> None:
         """Go on to the next batch; raises `StopAsyncIteration` at the end."""
-        if self._walk.projects is None:
-            self._unit.release(self._given.batch.entities)
-        batch = await (self._next_ahead() if self._ahead else self._next())
-        if batch is not None:
-            self._given.turn(batch)
-        if batch is None or not batch.items:
+        if self._closed:
+            raise StopAsyncIteration
+        self._release()
+        if not self._receive(await (self._next_ahead() if self._ahead else self._next())):
             self.close()
             raise StopAsyncIteration
 
-    async def _next(self) -> Batch[T] | None:
-        return None if self._walk.done else await self._run(step(self._unit, self._walk))
+    async def _next(self) -> Batch[T]:
+        batch: Batch[T] = await self._run(step(self._unit, self._walk))
+        return batch
 
-    async def _next_ahead(self) -> Batch[T] | None:
+    async def _next_ahead(self) -> Batch[T]:
         """Return the next batch, and have those after it asked for meanwhile."""
         from asyncio import create_task
 
@@ -203,8 +184,7 @@ class AsyncStream(AsyncIterator[T]):
         """Take the next step, when the one before has been taken."""
         if before is not None:
             await before
-        batch: Batch[T] = await self._run(step(self._unit, self._walk))
-        return batch
+        return await self._next()
 
 
 def _looked_at(task: Task[Any]) -> None:

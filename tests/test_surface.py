@@ -144,7 +144,7 @@ def _blocking(text: object) -> str:
     """Take the colour off an annotation or a docstring."""
     plain = re.sub(r"\bAsync(?=[A-Z])|\basync |\ba(?=send\b)", "", str(text))
     plain = re.sub(r"Awaitable\[(\w+)\]", r"\1", plain)
-    return re.sub(r"one task\b", "one thread", plain)
+    return re.sub(r"\b(one|in a) task\b", r"\1 thread", plain)
 
 
 def _pairs() -> Iterator[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -97,7 +97,8 @@ class Source(Generic[E]):
 
     def operations(self) -> list[Operation[bytes]]:
         """Return the calls that read its next page."""
-        spec = replace(self.read.spec, cursor=self.following)
+        spec, following = self.read.spec, self.following
+        spec = spec if following is None else replace(spec, cursor=following)
         return [entity_query(spec, rows=self._rows)]
 
     def receive(self, unit: UnitOfWork, cls: type[E], bodies: Sequence[bytes]) -> int:
@@ -232,7 +233,9 @@ def sort_key(place: Place) -> tuple[bool, Any, str]:
     return value is not None, 0 if value is None else value, key
 
 
-def sources_of(plan: ReadPlan, rows: int) -> Iterable[Source[Any]]:
+def sources_of(plan: ReadPlan, rows: int) -> list[Source[Any]]:
     """Return a source for each read of *plan*."""
-    for number, read in enumerate(plan.reads):
-        yield (KeySource if read.rests else Source)(plan, number, rows)
+    return [
+        (KeySource if read.rests else Source)(plan, number, rows)
+        for number, read in enumerate(plan.reads)
+    ]

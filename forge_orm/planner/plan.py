@@ -12,7 +12,16 @@ from .. import limits
 from ..errors import ScanRefused
 from ..expressions import AllOf, AnyOf, Comparison, Condition, Operator, Order
 from ..model.mapping import EntityMapping
-from ..query import Budget, EntityQuestion, Query, Search, SearchSpec, rows_to_read, shown
+from ..query import (
+    Budget,
+    EntityQuestion,
+    Query,
+    QuerySpec,
+    Search,
+    SearchSpec,
+    rows_to_read,
+    shown,
+)
 from ..schema import BY_KEY, IndexSchema
 from .access import Access, Rejected, accesses, said_of
 from .cursor import fingerprint_of
@@ -58,7 +67,9 @@ class ReadPlan:
     @property
     def fingerprint(self) -> str:
         """What a cursor of this plan is bound to."""
-        asked = [(read.spec, read.residual, [*read.rests.items()]) for read in self.reads]
+        asked = [
+            (_bare(read.spec), read.residual, [*read.rests.items()]) for read in self.reads
+        ]
         return fingerprint_of(self.mode, asked, self.order, self.descending)
 
     @property
@@ -95,7 +106,9 @@ class ReadPlan:
             self.rows,
             self.requests(),
             any(self.rivals),
-            tuple(map(_explained, self.reads)),
+            (_explained_query(self.question, self.reads[0]),)
+            if isinstance(self.question, Query)
+            else tuple(map(_explained, self.reads)),
         )
 
     def _calls(self, read: Read) -> int:
@@ -117,27 +130,35 @@ class ReadPlan:
                 return "none"
 
 
+def _bare(spec: QuerySpec) -> QuerySpec:
+    """Return what is asked, without how much of it and at what cost."""
+    return replace(
+        spec, limit=None, page_size=None, cursor=None, prefetch=(), budget=_NO_BUDGET
+    )
+
+
 def plan_query(query: Query[Any], wanted: int | None) -> ReadPlan:
     """Plan a query, which names its index: one read. *wanted* bounds how much is asked."""
     mapping: EntityMapping[Any] = query.entity.__forge__
     spec, residual = mapping.narrowed(query.spec)
-    named = f"the query names {spec.index.name}"
-    others = [
-        Rejected(index, named) for index in _indexes(mapping) if index.name != spec.index.name
-    ]
-    asked = replace(
-        spec,
-        limit=None,
-        page_size=None,
-        cursor=None,
-        prefetch=(),
-        budget=_NO_BUDGET,
-        metadata=mapping.lifetime.asking(spec.metadata),
-    )
-    read = Read(asked, ((),), residual, said_of(spec.partition, spec.range), tuple(others))
+    metadata = mapping.lifetime.asking(spec.metadata)
+    asked = spec
+    if spec.cursor is not None or metadata != spec.metadata:
+        asked = replace(spec, cursor=None, metadata=metadata)
+    read = Read(asked, ((),), residual, "")
     rows = rows_to_read(spec, wanted if residual is None else None)
     order, descending = spec.index.range, spec.descending
     return ReadPlan(query, Mode.SINGLE, (read,), order, descending, rows, ((),))
+
+
+def _explained_query(query: Query[Any], read: Read) -> ReadExplained:
+    """Explain the read of a query: worked out only when it is asked for."""
+    spec = read.spec
+    named = f"the query names {spec.index.name}"
+    others = [index for index in _indexes(query.entity.__forge__) if index != spec.index]
+    rejected = tuple([Rejected(index, named) for index in others])
+    why = said_of(spec.partition, spec.range)
+    return _explained(replace(read, why=why, rejected=rejected))
 
 
 def make_read_plan(search: Search[Any]) -> ReadPlan:
