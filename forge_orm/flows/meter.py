@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
-from ..query import Budget
+from ..query import Bounds
 from ..units import units_of
 
 Clock: TypeAlias = Callable[[], float]
@@ -17,7 +17,7 @@ class Meter:
 
     __slots__ = ("_budget", "_clock", "_start", "calls", "kept", "rows", "units")
 
-    def __init__(self, budget: Budget, clock: Clock) -> None:
+    def __init__(self, budget: Bounds, clock: Clock) -> None:
         """Begin with nothing spent."""
         self._budget, self._clock = budget, clock
         self._start: float | None = None

@@ -13,7 +13,7 @@ from ..errors import ScanRefused
 from ..expressions import AllOf, AnyOf, Comparison, Condition, Operator, Order
 from ..model.mapping import EntityMapping
 from ..query import (
-    Budget,
+    Bounds,
     EntityQuestion,
     Query,
     QuerySpec,
@@ -29,7 +29,7 @@ from .explain import Explanation, ReadExplained
 from .normal import Branch, branches, key_of_branch
 from .read import Read, read_of_keys
 
-_NO_BUDGET = Budget()
+_NO_BOUNDS = Bounds()
 
 
 class Mode(StrEnum):
@@ -133,7 +133,7 @@ class ReadPlan:
 def _bare(spec: QuerySpec) -> QuerySpec:
     """Return what is asked, without how much of it and at what cost."""
     return replace(
-        spec, limit=None, page_size=None, cursor=None, prefetch=(), budget=_NO_BUDGET
+        spec, limit=None, page_size=None, cursor=None, prefetch=(), budget=_NO_BOUNDS
     )
 
 

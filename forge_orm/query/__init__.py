@@ -7,7 +7,7 @@ from .query import Query as Query
 from .query import QuerySpec as QuerySpec
 from .query import RangeQuery as RangeQuery
 from .query import check_conditions as check_conditions
-from .question import Budget as Budget
+from .question import Bounds as Bounds
 from .question import EntityQuestion as EntityQuestion
 from .question import Question as Question
 from .question import shown as shown

@@ -21,7 +21,7 @@ from ..expressions import (
 from ..paths import Path
 from ..schema import IndexSchema
 from ..wire import MetadataField, Scalar
-from .question import UNBOUNDED, Budget, EntityQuestion
+from .question import UNBOUNDED, Bounds, EntityQuestion
 
 E = TypeVar("E")
 R = TypeVar("R")
@@ -46,7 +46,7 @@ class QuerySpec:
     cursor: str | None = None
     metadata: tuple[MetadataField, ...] = ()
     prefetch: tuple[Path[Any, Any], ...] = ()
-    budget: Budget = UNBOUNDED
+    budget: Bounds = UNBOUNDED
 
 
 class Query(EntityQuestion[E]):

@@ -31,7 +31,7 @@ K = TypeVar("K")
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
+class Bounds:
     """What answering may cost; None is no bound.
 
     *requests* counts calls, *units* the service's read units (10 KB of an answer, rounded up
@@ -49,7 +49,7 @@ class Budget:
         return ", ".join(f"{name}={value!r}" for name, value in given.items())
 
 
-UNBOUNDED = Budget()
+UNBOUNDED = Bounds()
 
 
 class Question(Generic[T_co]):
@@ -119,7 +119,7 @@ class EntityQuestion(Question[E], Generic[E]):
         cursor to go on from. Units and time of a call are known only after it, so the last
         one may go over.
         """
-        budget = Budget(requests, units, seconds)
+        budget = Bounds(requests, units, seconds)
         given = [each for each in (requests, units, seconds) if each is not None]
         if not given or min(given) <= 0:
             raise QueryError(f"budget({budget!r}) needs a bound, and one above 0")

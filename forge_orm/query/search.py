@@ -9,7 +9,7 @@ from ..errors import QueryError
 from ..expressions import AllOf, AnyOf, Comparison, Condition, Order
 from ..paths import Path
 from ..wire import MetadataField
-from .question import UNBOUNDED, Budget, EntityQuestion, positive
+from .question import UNBOUNDED, Bounds, EntityQuestion, positive
 
 E = TypeVar("E")
 
@@ -31,7 +31,7 @@ class SearchSpec:
     prefetch: tuple[Path[Any, Any], ...] = ()
     allow_scan: bool = False
     sort_limit: int = 10_000
-    budget: Budget = UNBOUNDED
+    budget: Bounds = UNBOUNDED
 
 
 class Search(EntityQuestion[E]):
