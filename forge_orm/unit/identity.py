@@ -69,9 +69,10 @@ class IdentityMap:
         """Hold *entities* weakly from now on."""
         for entity in entities:
             cls, key = type(entity).__forge_root__, str(key_of(entity))
-            if self._strong.get(cls, {}).pop(key, None) is not None:
-                weak: WeakValueDictionary[str, Entity] = WeakValueDictionary()
-                self._weak.setdefault(cls, weak)[key] = entity
+            if cls in self._strong and self._strong[cls].pop(key, None) is not None:
+                if cls not in self._weak:
+                    self._weak[cls] = WeakValueDictionary()
+                self._weak[cls][key] = entity
 
     def clear(self) -> None:
         """Forget everything."""

@@ -22,6 +22,7 @@ from forge_orm import (
     SortTooLarge,
     StaleIndex,
     UnknownIndex,
+    capture,
 )
 from forge_orm.drivers import run
 from forge_orm.flows import reads
@@ -394,6 +395,13 @@ def test_a_stream_is_never_more_pages_ahead_than_said(
             assert len(calls) <= number // 10 + 3
         stream.close()
         assert 5 <= len(calls) <= 8
+
+
+def test_calls_made_ahead_are_captured_too(store: Counting) -> None:
+    with Forge(store).session() as session, capture() as calls:
+        stream = session.stream(Thing.query(thing.project == "a").limit(100), ahead=1)
+        assert len(list(stream)) == 100
+    calls.assert_count("entity/query", min=1)
 
 
 async def _ahead(store: Counting, calls: list[dict[str, Any]]) -> None:
