@@ -15,7 +15,7 @@ from .backends.budget import Budget
 from .backends.retry import RetryPolicy
 from .backends.sender import sender
 from .drivers import AsyncChannel, asleep, pause
-from .errors import CommitOutcome, Conflict, SessionError
+from .errors import CommitOutcome, Conflict, ForgeError, SessionError, is_unknown
 from .expressions import Condition, Expr
 from .flows import Flow, FlushReport, Page, bulk, hooked, reads, references
 from .flows.bulk import Progress
@@ -72,13 +72,23 @@ class AsyncForge(Listening):
         own: Now = getattr(backend, "clock", time)
         self._clock = own if clock is None else clock
 
-    def session(self, *, atomic: Atomic = "auto", tenant: Tenant | None = None) -> AsyncSession:
+    def session(
+        self,
+        *,
+        atomic: Atomic = "auto",
+        tenant: Tenant | None = None,
+        receipts: bool = False,
+    ) -> AsyncSession:
         """Open a session; leaving its ``async with`` block commits, an exception sends nothing.
 
         *atomic* ``"auto"`` uses a transaction where a condition needs one and batches
         elsewhere; ``"always"`` one transaction for everything; ``"never"`` none.
+
+        With *receipts* each transaction sets a plain key ``forge-orm:receipt:…`` besides,
+        that lives for a day, so that `resolve` is exact about transactions: also where
+        somebody else wrote the very same, or wrote since.
         """
-        return AsyncSession(self._channel(tenant), atomic, self._listeners)
+        return AsyncSession(self._channel(tenant), atomic, self._listeners, receipts=receipts)
 
     async def run(
         self,
@@ -87,28 +97,54 @@ class AsyncForge(Listening):
         retries: int = 3,
         atomic: Atomic = "auto",
         tenant: Tenant | None = None,
+        receipts: bool = False,
     ) -> T:
         """Carry out *work* in a session of its own, again where somebody else was faster.
 
         A `Conflict` (a stale version, a condition that failed, a key that exists) means that
         nothing was written; *work* is repeated up to *retries* times, from reading on, and
         then the conflict is raised. So *work* must have no effects but on its session.
+
+        Where an answer is lost the error is raised, and its `outcome` names what is unknown.
+        With *receipts* (see `session`) that is found out, and *work* done to its end.
         """
+        tries = retries if receipts else 0
         for attempt in range(retries):
+            session = self.session(atomic=atomic, tenant=tenant, receipts=receipts)
             try:
-                return await self._once(work, atomic, tenant)
+                return await self._once(work, session, tries)
             except Conflict as conflict:
                 await asleep(pause(attempt, conflict))
-        return await self._once(work, atomic, tenant)
+        session = self.session(atomic=atomic, tenant=tenant, receipts=receipts)
+        return await self._once(work, session, tries)
 
     async def _once(
-        self,
-        work: Callable[[AsyncSession], Awaitable[T]],
-        atomic: Atomic,
-        tenant: Tenant | None,
+        self, work: Callable[[AsyncSession], Awaitable[T]], session: AsyncSession, tries: int
     ) -> T:
-        async with self.session(atomic=atomic, tenant=tenant) as session:
-            return await work(session)
+        done: list[T] = []
+        try:
+            async with session:
+                done.append(await work(session))
+        except ForgeError as error:
+            if not (done and tries and is_unknown(error)):
+                raise
+            await self._complete(session, tries, error)
+        return done[0]
+
+    async def _complete(self, session: AsyncSession, tries: int, error: ForgeError) -> None:
+        """Find out what became of a commit, and carry out what was not."""
+        for attempt in range(tries):
+            await asleep(pause(attempt, error))
+            try:
+                await session.retry()
+            except ForgeError as again:
+                if not is_unknown(again):
+                    raise
+                error = again
+            else:
+                session.close()
+                return
+        raise error
 
     @property
     def kvs(self) -> AsyncKvs[Any]:
@@ -152,13 +188,18 @@ class AsyncSession:
     """
 
     def __init__(
-        self, channel: AsyncChannel, atomic: Atomic = "auto", listeners: Listeners = NOBODY
+        self,
+        channel: AsyncChannel,
+        atomic: Atomic = "auto",
+        listeners: Listeners = NOBODY,
+        *,
+        receipts: bool = False,
     ) -> None:
         """Start with nothing read; see `AsyncForge.session`."""
         self._channel = channel
         self._atomic: Atomic = atomic
         self._listeners = listeners
-        self._unit = UnitOfWork(channel.now)
+        self._unit = UnitOfWork(channel.now, receipts=receipts)
         self._streams = WeakSet[AsyncStream[Any]]()
         self._closed = False
 

@@ -7,7 +7,7 @@ import random
 from time import time
 from typing import Any, Final, TypeVar
 
-from .errors import Conflict, SessionError, TransportError
+from .errors import ForgeError, SessionError, TransportError
 from .flows import Errand, HookedFlow, Outcome, RoundTrip
 from .observe import Watch, is_watched
 from .unit.expiry import Now
@@ -140,12 +140,12 @@ def _addressed(request: Request, tenant: Tenant | None) -> Request:
     return request if tenant is None else request._replace(tenant=tenant)
 
 
-def pause(attempt: int, conflict: Conflict) -> float:
-    """Return the seconds to wait after *conflict*: up to 5 ms, doubled up to half a second.
+def pause(attempt: int, error: ForgeError) -> float:
+    """Return the seconds to wait after a conflict: up to 5 ms, doubled up to half a second.
 
     The wait is left to chance, so that writers who collided do not collide again.
     """
-    _log.info("run: %s in attempt %d; again", type(conflict).__name__, attempt + 1)
+    _log.info("run: %s in attempt %d; again", type(error).__name__, attempt + 1)
     return random.uniform(0, min(0.5, 0.005 * 2**attempt))
 
 

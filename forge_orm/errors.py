@@ -216,14 +216,16 @@ class ServiceError(ForgeError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle with the keyword arguments, which `Exception` would lose."""
-        return _revive, (type(self), self.code, self.message, dict(self.__dict__))
+        options = {"status": self.status, "context": self.context, "trace_id": self.trace_id}
+        # The outcome names this error in turn, so it comes when there is one to name.
+        state = None if self.outcome is None else {"outcome": self.outcome}
+        return _revive, (type(self), self.code, self.message, options), state
 
 
 def _revive(
-    cls: type[ServiceError], code: str, message: str, state: dict[str, Any]
+    cls: type[ServiceError], code: str, message: str, options: dict[str, Any]
 ) -> ServiceError:
-    names = ("status", "context", "trace_id")
-    return cls(code, message, **{name: state[name] for name in names})
+    return cls(code, message, **options)
 
 
 class InvalidRequest(ServiceError):
@@ -562,6 +564,11 @@ class HookFailed(ForgeError):
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by what it was made of."""
         return type(self), (self.report, self.errors)
+
+
+def is_unknown(error: ForgeError) -> bool:
+    """Whether *error* leaves open what became of some write."""
+    return error.outcome is not None and bool(error.outcome.unknown)
 
 
 class PartialRead(ForgeError):

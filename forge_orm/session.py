@@ -15,7 +15,7 @@ from .backends.budget import Budget
 from .backends.retry import RetryPolicy
 from .backends.sender import sender
 from .drivers import Channel, pause
-from .errors import CommitOutcome, Conflict, SessionError
+from .errors import CommitOutcome, Conflict, ForgeError, SessionError, is_unknown
 from .expressions import Condition, Expr
 from .flows import Flow, FlushReport, Page, bulk, hooked, reads, references
 from .flows.bulk import Progress
@@ -72,13 +72,23 @@ class Forge(Listening):
         own: Now = getattr(backend, "clock", time)
         self._clock = own if clock is None else clock
 
-    def session(self, *, atomic: Atomic = "auto", tenant: Tenant | None = None) -> Session:
+    def session(
+        self,
+        *,
+        atomic: Atomic = "auto",
+        tenant: Tenant | None = None,
+        receipts: bool = False,
+    ) -> Session:
         """Open a session; leaving its ``with`` block commits, an exception sends nothing.
 
         *atomic* ``"auto"`` uses a transaction where a condition needs one and batches
         elsewhere; ``"always"`` one transaction for everything; ``"never"`` none.
+
+        With *receipts* each transaction sets a plain key ``forge-orm:receipt:…`` besides,
+        that lives for a day, so that `resolve` is exact about transactions: also where
+        somebody else wrote the very same, or wrote since.
         """
-        return Session(self._channel(tenant), atomic, self._listeners)
+        return Session(self._channel(tenant), atomic, self._listeners, receipts=receipts)
 
     def run(
         self,
@@ -87,23 +97,52 @@ class Forge(Listening):
         retries: int = 3,
         atomic: Atomic = "auto",
         tenant: Tenant | None = None,
+        receipts: bool = False,
     ) -> T:
         """Carry out *work* in a session of its own, again where somebody else was faster.
 
         A `Conflict` (a stale version, a condition that failed, a key that exists) means that
         nothing was written; *work* is repeated up to *retries* times, from reading on, and
         then the conflict is raised. So *work* must have no effects but on its session.
+
+        Where an answer is lost the error is raised, and its `outcome` names what is unknown.
+        With *receipts* (see `session`) that is found out, and *work* done to its end.
         """
+        tries = retries if receipts else 0
         for attempt in range(retries):
+            session = self.session(atomic=atomic, tenant=tenant, receipts=receipts)
             try:
-                return self._once(work, atomic, tenant)
+                return self._once(work, session, tries)
             except Conflict as conflict:
                 sleep(pause(attempt, conflict))
-        return self._once(work, atomic, tenant)
+        session = self.session(atomic=atomic, tenant=tenant, receipts=receipts)
+        return self._once(work, session, tries)
 
-    def _once(self, work: Callable[[Session], T], atomic: Atomic, tenant: Tenant | None) -> T:
-        with self.session(atomic=atomic, tenant=tenant) as session:
-            return work(session)
+    def _once(self, work: Callable[[Session], T], session: Session, tries: int) -> T:
+        done: list[T] = []
+        try:
+            with session:
+                done.append(work(session))
+        except ForgeError as error:
+            if not (done and tries and is_unknown(error)):
+                raise
+            self._complete(session, tries, error)
+        return done[0]
+
+    def _complete(self, session: Session, tries: int, error: ForgeError) -> None:
+        """Find out what became of a commit, and carry out what was not."""
+        for attempt in range(tries):
+            sleep(pause(attempt, error))
+            try:
+                session.retry()
+            except ForgeError as again:
+                if not is_unknown(again):
+                    raise
+                error = again
+            else:
+                session.close()
+                return
+        raise error
 
     @property
     def kvs(self) -> Kvs[Any]:
@@ -147,13 +186,18 @@ class Session:
     """
 
     def __init__(
-        self, channel: Channel, atomic: Atomic = "auto", listeners: Listeners = NOBODY
+        self,
+        channel: Channel,
+        atomic: Atomic = "auto",
+        listeners: Listeners = NOBODY,
+        *,
+        receipts: bool = False,
     ) -> None:
         """Start with nothing read; see `Forge.session`."""
         self._channel = channel
         self._atomic: Atomic = atomic
         self._listeners = listeners
-        self._unit = UnitOfWork(channel.now)
+        self._unit = UnitOfWork(channel.now, receipts=receipts)
         self._streams = WeakSet[Stream[Any]]()
         self._closed = False
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from ..errors import HookFailed
+from ..errors import ForgeError, HookFailed
 from ..model import Entity
 from ..query import EntityQuestion
 from ..unit import Atomic, UnitOfWork
@@ -64,7 +64,7 @@ def change_each(
             error.add_note(_go_on(count + len(batch.items), following))
             raise
         except Exception as error:
-            error.add_note(_go_on(count, cursor))
+            error.add_note(_whereabouts(error, count, cursor))
             raise
         unit.release(batch.items)
         count += len(batch.items)
@@ -75,3 +75,13 @@ def change_each(
 
 def _go_on(count: int, cursor: str | None) -> str:
     return f"{count} entities were done; go on with .cursor({cursor!r})"
+
+
+def _whereabouts(error: Exception, count: int, cursor: str | None) -> str:
+    """Say how far it came; what is saved already must not be changed once more."""
+    outcome = error.outcome if isinstance(error, ForgeError) else None
+    saved = () if outcome is None else outcome.saved
+    note = _go_on(count, cursor)
+    if saved:
+        note += f"; of the page there, {len(saved)} were saved (error.outcome.saved)"
+    return note

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from ..errors import (
     AnswerLost,
@@ -18,7 +19,7 @@ from ..errors import (
 from ..limits import BATCH_MAX_ITEMS
 from ..operations import BatchItem, batch_get
 from ..operations.batch import read_batch_rows
-from ..unit import Doubt, Name, Stored, UnitOfWork, Verdict, WriteItem, judge_all
+from ..unit import Address, Doubt, Rows, UnitOfWork, Verdict, WriteItem, judge_all
 from .core import Flow, answer
 
 
@@ -48,7 +49,7 @@ def settle(unit: UnitOfWork, doubts: Iterable[Doubt]) -> Flow[Findings]:
     listed = tuple(doubts)
     if not listed:
         return Findings()
-    rows = yield from read_rows([doubt.item.name for doubt in listed])
+    rows = yield from read_rows(addresses(listed))
     verdicts = judge_all(listed, rows)
     unit.judged(verdicts)
     items = {verdict: list[WriteItem]() for verdict in Verdict}
@@ -63,6 +64,13 @@ def settle(unit: UnitOfWork, doubts: Iterable[Doubt]) -> Flow[Findings]:
     )
 
 
+def addresses(doubts: Iterable[Doubt]) -> list[Address]:
+    """Return what to read to judge *doubts*: what they wrote, and their receipts."""
+    listed = tuple(doubts)
+    receipts = dict.fromkeys(doubt.call.receipt for doubt in listed if doubt.call.receipt)
+    return [*(doubt.item.address for doubt in listed), *((None, key) for key in receipts)]
+
+
 def undecided(items: Iterable[WriteItem]) -> Iterator[ItemFailure]:
     """Say of *items* that reading did not tell what became of them."""
     for item in items:
@@ -73,32 +81,32 @@ def undecided(items: Iterable[WriteItem]) -> Iterator[ItemFailure]:
         yield ItemFailure(*item.address, error)
 
 
-def _reason(item: WriteItem, rows: dict[Name, Stored]) -> ForgeError:
+def _reason(item: WriteItem, rows: Rows) -> ForgeError:
     return stale(item, rows) or NotSent(
         "its answer was lost, and what is stored shows that it was not carried out"
     )
 
 
-def stale(item: WriteItem, rows: dict[Name, Stored]) -> VersionConflict | None:
+def stale(item: WriteItem, rows: Rows) -> VersionConflict | None:
     """Return the conflict, if *item* was read in another version than is stored."""
-    if not item.versioned or item.name not in rows:
+    if not item.versioned or item.address not in rows:
         return None
-    actual = (rows[item.name] or {}).get(item.version_name or "")
-    if actual == item.expected and rows[item.name] is not None:
+    actual = (rows[item.address] or {}).get(item.version_name or "")
+    if actual == item.expected and rows[item.address] is not None:
         return None
     return VersionConflict(*item.address, item.expected, actual)
 
 
-def read_rows(names: Iterable[Name]) -> Flow[dict[Name, Stored]]:
-    """Read what is stored under *names*; those that cannot be read are left out."""
-    chunks = list(_chunks(names))
+def read_rows(wanted: Iterable[Address]) -> Flow[dict[Address, Any]]:
+    """Read what is stored at *wanted*; what cannot be read is left out."""
+    chunks = list(_chunks(wanted))
     if not chunks:
         return {}
-    calls = [batch_get([BatchItem(key, cls.__forge__.name) for cls, key in c]) for c in chunks]
+    calls = [batch_get([BatchItem(key, entity) for entity, key in chunk]) for chunk in chunks]
     outcomes = yield tuple([call.request for call in calls])
-    rows: dict[Name, Stored] = {}
+    rows: dict[Address, Any] = {}
     for chunk, call, outcome in zip(chunks, calls, outcomes, strict=True):
-        of_key = {name[1]: name for name in chunk}
+        of_key = {address[1]: address for address in chunk}
         try:
             found, failed = read_batch_rows(call.read(answer(outcome)))
         except ForgeError:
@@ -109,13 +117,13 @@ def read_rows(names: Iterable[Name]) -> Flow[dict[Name, Stored]]:
     return rows
 
 
-def _chunks(names: Iterable[Name]) -> Iterator[list[Name]]:
-    """Cut *names* into batches in which a key occurs once: answers may name the key alone."""
-    chunks: list[dict[str, Name]] = []
-    for name in names:
-        free = (c for c in chunks if len(c) < BATCH_MAX_ITEMS and name[1] not in c)
+def _chunks(wanted: Iterable[Address]) -> Iterator[list[Address]]:
+    """Cut *wanted* into batches in which a key occurs once: answers may name the key alone."""
+    chunks: list[dict[str, Address]] = []
+    for address in wanted:
+        free = (c for c in chunks if len(c) < BATCH_MAX_ITEMS and address[1] not in c)
         chunk = next(free, None)
         if chunk is None:
             chunks.append(chunk := {})
-        chunk[name[1]] = name
+        chunk[address[1]] = address
     yield from ([*chunk.values()] for chunk in chunks)

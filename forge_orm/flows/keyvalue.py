@@ -14,6 +14,7 @@ from pydantic_core import PydanticSerializationError, to_json
 from .. import limits, operations
 from ..errors import (
     AnswerLost,
+    CommitOutcome,
     CorruptValue,
     ForgeError,
     InvalidValue,
@@ -29,6 +30,7 @@ from ..wire import MetadataField
 from .core import Flow, answer, perform, perform_all
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 _JSON: TypeAdapter[Any] = TypeAdapter(Any)
 
@@ -85,11 +87,20 @@ class KeySpace(Generic[T]):
             setting = _with_ttl(setting, self._ttl)
         body = self._dump(key, value)
         operation = operations.set(self._full(key), body, setting, space=self._space)
-        return self._loaded((yield from perform(operation)))
+        return self._loaded((yield from self._written(key, operation)))
 
     def delete(self, key: str) -> Flow[None]:
         """Remove one key, if it is there."""
-        return (yield from perform(operations.delete(self._full(key), space=self._space)))
+        operation = operations.delete(self._full(key), space=self._space)
+        return (yield from self._written(key, operation))
+
+    def _written(self, key: str, operation: Operation[U]) -> Flow[U]:
+        """Carry out a write; its error tells whether it failed or is unknown."""
+        try:
+            return (yield from perform(operation))
+        except ForgeError as error:
+            error.outcome = CommitOutcome.of((), [ItemFailure(None, self._full(key), error)])
+            raise
 
     def get_many(self, keys: Iterable[str]) -> Flow[dict[str, T]]:
         """Read many values, 25 a call; absent keys are left out."""

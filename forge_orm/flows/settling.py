@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 from ..errors import AnswerLost, Conflict, ForgeError, ItemFailure, KeyAbsent, KeyConflict
 from ..operations import BatchOutcome
-from ..unit import Doubt, Name, PlannedCall, Stored, UnitOfWork, Verdict, WriteItem, judge_all
+from ..unit import Doubt, PlannedCall, Rows, UnitOfWork, Verdict, WriteItem, judge_all
 from .core import Flow, Outcome, answer
-from .doubts import read_rows, stale
+from .doubts import addresses, read_rows, stale
 from .expired import in_the_way
 
 
@@ -79,9 +79,10 @@ def _explained(
 ) -> Flow[Settled]:
     """Find out which items are stale, and whether the conflict is with the session itself."""
     echoes = [echo for item in call.items if (echo := unit.unsettled.echo(item.name))]
-    names = [item.name for item in call.items if item.versioned or item.update or item.touch]
-    names += [echo.item.name for echo in echoes if echo.item.name not in names]
-    rows = yield from read_rows(names)
+    explained = [
+        item.address for item in call.items if item.versioned or item.update or item.touch
+    ]
+    rows = yield from read_rows(dict.fromkeys([*explained, *addresses(echoes)]))
     if _is_echo(call, echoes, rows):
         return Settled(call.items)
     conflicts = {item.address: _conflict(item, rows) for item in call.items}
@@ -92,14 +93,15 @@ def _explained(
     return replace(found, failures=failures, error=first)
 
 
-def _conflict(item: WriteItem, rows: dict[Name, Stored]) -> Conflict | None:
+def _conflict(item: WriteItem, rows: Rows) -> Conflict | None:
     """Return what is wrong with *item* in particular, as far as what is stored tells."""
-    if (item.update or item.touch) and not item.versioned and rows.get(item.name, item) is None:
+    must_exist = (item.update or item.touch) and not item.versioned
+    if must_exist and rows.get(item.address, item) is None:
         return KeyAbsent(*item.address)
     return stale(item, rows)
 
 
-def _is_echo(call: PlannedCall, echoes: Sequence[Doubt], rows: dict[Name, Stored]) -> bool:
+def _is_echo(call: PlannedCall, echoes: Sequence[Doubt], rows: Rows) -> bool:
     """Whether an earlier attempt at these very writes arrived after all."""
     if [(echo.item.name, echo.item.stored) for echo in echoes] != [
         (item.name, item.stored) for item in call.items

@@ -22,4 +22,5 @@ from .keyvalue import query as query
 from .keyvalue import set as set
 from .transaction import Check as Check
 from .transaction import Write as Write
+from .transaction import signed as signed
 from .transaction import transaction as transaction

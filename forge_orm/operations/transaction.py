@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from pydantic_core import from_json, to_json
+
+from .. import limits
 from ..expressions import Condition
 from ..query import compile_conditions
 from ..wire import Json, Request
@@ -49,6 +52,23 @@ def transaction(writes: Sequence[Write], checks: Sequence[Check] = ()) -> Operat
     groups = {"set": sets, "delete": deletes, "check": tests}
     raw = {name: b"[%s]" % b",".join(items) for name, items in groups.items() if items}
     return Operation(Request("transaction", json_object({}, **raw), repeatable=False), done)
+
+
+def signed(operation: Operation[Any], key: str, ttl: timedelta) -> Operation[Any] | None:
+    """Return a transaction that sets the plain *key* besides, for as long as *ttl*.
+
+    None where *operation* is none, or has no room for one more.
+    """
+    if operation.request.operation != "transaction":
+        return None
+    groups = from_json(operation.request.body)
+    if sum(map(len, groups.values())) == limits.TRANSACTION_MAX_ITEMS:
+        return None
+    receipt: Json = {"key": key, "value": True, "options": {"ttl": ttl_payload(ttl)}}
+    body = to_json({**groups, "set": [*groups.get("set", ()), receipt]})
+    if len(body) > limits.PAYLOAD_MAX_BYTES:
+        return None
+    return operation._replace(request=operation.request._replace(body=body))
 
 
 def _write(write: Write) -> bytes:

@@ -1,8 +1,8 @@
 """The unit of work: identity map, change tracking, and the plan of what to write."""
 
+from .doubts import Address as Address
 from .doubts import Doubt as Doubt
-from .doubts import Name as Name
-from .doubts import Stored as Stored
+from .doubts import Rows as Rows
 from .doubts import Verdict as Verdict
 from .doubts import judge_all as judge_all
 from .events import CommitEvent as CommitEvent

@@ -9,6 +9,10 @@ from typing import Any, NamedTuple, TypeAlias
 from .plan import PlannedCall, WriteItem
 
 Name: TypeAlias = tuple[type[Any], str]
+Address: TypeAlias = tuple[str | None, str]
+"""An entity's name, or None for plain keys, and a key."""
+Rows: TypeAlias = Mapping[Address, Any]
+"""What was read: the stored value, None where there is none. What is missing was not read."""
 Stored: TypeAlias = Mapping[str, Any] | None
 """The stored form of an entity, None where there is none."""
 
@@ -69,35 +73,46 @@ def _by_version(item: WriteItem, now: Stored) -> Verdict:
     return Verdict.SAVED if now == item.stored else Verdict.FAILED
 
 
-def judge_all(doubts: Iterable[Doubt], rows: Mapping[Name, Stored]) -> dict[Name, Verdict]:
+def judge_all(doubts: Iterable[Doubt], rows: Rows) -> dict[Name, Verdict]:
     """Judge every doubt whose row was read; those of a transaction share one verdict."""
     verdicts: dict[Name, Verdict] = {}
     groups: dict[int, list[Doubt]] = {}
     for doubt in doubts:
-        if doubt.item.name not in rows:
-            verdicts[doubt.item.name] = Verdict.UNKNOWN
-        elif doubt.call.path == "transaction":
+        if doubt.call.path == "transaction":
             groups.setdefault(id(doubt.call), []).append(doubt)
         else:
-            verdicts[doubt.item.name] = judge(doubt, rows[doubt.item.name])
+            verdicts[doubt.item.name] = _judged(doubt, rows)
     for group in groups.values():
         shared = _shared(group, rows)
         verdicts.update((doubt.item.name, shared) for doubt in group)
     return verdicts
 
 
-def _shared(group: list[Doubt], rows: Mapping[Name, Stored]) -> Verdict:
-    """Return what the writes of one transaction tell together, if they do not contradict."""
-    told = {judge(doubt, rows[doubt.item.name]) for doubt in group if not _mute(doubt, rows)}
-    told.discard(Verdict.UNKNOWN)
-    if not told and all(_mute(doubt, rows) for doubt in group):
+def _judged(doubt: Doubt, rows: Rows) -> Verdict:
+    address = doubt.item.address
+    return judge(doubt, rows[address]) if address in rows else Verdict.UNKNOWN
+
+
+def _shared(group: list[Doubt], rows: Rows) -> Verdict:
+    """Return what the writes of one transaction tell together, if they do not contradict.
+
+    A receipt tells by itself.
+    """
+    receipt = (None, group[0].call.receipt or "")
+    if receipt in rows:
+        return Verdict.FAILED if rows[receipt] is None else Verdict.SAVED
+    telling = [doubt for doubt in group if not _mute(doubt, rows)]
+    if not telling:
         return Verdict.SAVED  # everything it was to delete is gone
+    told = {_judged(doubt, rows) for doubt in telling} - {Verdict.UNKNOWN}
     return told.pop() if len(told) == 1 else Verdict.UNKNOWN
 
 
-def _mute(doubt: Doubt, rows: Mapping[Name, Stored]) -> bool:
+def _mute(doubt: Doubt, rows: Rows) -> bool:
     """Whether absence tells nothing: the key may not have been there before either."""
-    return doubt.item.stored is None and doubt.before is None and not rows[doubt.item.name]
+    item = doubt.item
+    absent = rows.get(item.address, item) is None
+    return item.stored is None and doubt.before is None and absent
 
 
 class Unsettled:

@@ -124,11 +124,15 @@ class WriteItem(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PlannedCall:
-    """One call: its items, and the operation that carries them."""
+    """One call: its items, and the operation that carries them.
+
+    *receipt* is a plain key that a transaction sets besides, to be known by later.
+    """
 
     items: tuple[WriteItem, ...]
     checks: tuple[Check, ...]
     operation: Operation[BatchOutcome] | Operation[Stored[Any] | None] | Operation[None]
+    receipt: str | None = None
 
     @property
     def path(self) -> str:
@@ -159,6 +163,7 @@ class PlannedCall:
             f"  check {test.entity} {test.key!r}{_when(test.conditions)}"
             for test in self.checks
         ]
+        lines += [f"  receipt {self.receipt!r}"] if self.receipt else []
         return "\n".join(lines)
 
 

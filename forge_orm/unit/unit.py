@@ -36,6 +36,7 @@ from .expiry import Now, expiry, has_expired, metadata_of, never, remaining, unc
 from .identity import IdentityMap, is_kind, of_kind, wrong_kind
 from .plan import Atomic, PlannedCall, WriteItem, WritePlan, make_plan
 from .presence import present
+from .receipts import Receipts
 
 E = TypeVar("E", bound=Entity)
 
@@ -68,9 +69,13 @@ class _Pending(NamedTuple):
 class UnitOfWork:
     """Identity map, change tracking and pending writes of one session."""
 
-    def __init__(self, now: Now = never) -> None:
-        """Start with nothing read and nothing to write; *now* tells what has expired."""
+    def __init__(self, now: Now = never, *, receipts: bool = False) -> None:
+        """Start with nothing read and nothing to write; *now* tells what has expired.
+
+        With *receipts* each transaction writes one; see `forge_orm.unit.receipts`.
+        """
         self.now = now
+        self._receipts = Receipts() if receipts else None
         self.identity = IdentityMap()
         self.unsettled = Unsettled()
         self.hooking: Hooking | None = None
@@ -378,6 +383,8 @@ class UnitOfWork:
                 items[name] = item.under(self._as_read(item))
         together = bool(self._required)
         plan = make_plan(tuple(items.values()), tuple(checks), atomic, together=together)
+        if self._receipts is not None:
+            plan = self._receipts.sign(plan)
         blocking = self.unsettled.blocking
         return (
             replace(plan, unknown=tuple(doubt.item for doubt in blocking)) if blocking else plan
@@ -390,6 +397,8 @@ class UnitOfWork:
     def sending(self, items: Iterable[WriteItem]) -> None:
         """Note that *items* are on their way: from here on, an assignment is a new change."""
         self._sent_required = dict(self._required)
+        if self._receipts is not None:
+            self._receipts.turn()
         for item in items:
             entity = item.entity
             self._sent[item.name] = self._pending.get(item.name)

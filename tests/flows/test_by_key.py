@@ -6,9 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from forge_orm import (
+    AnswerLost,
     CorruptValue,
+    ForgeError,
     MetadataField,
     PartialRead,
     Session,
@@ -149,3 +152,24 @@ def test_what_is_gone_cannot_be_refreshed() -> None:
         with pytest.raises(SessionError, match="no longer stored"):
             held.refresh(task)
         assert [item.attributes for item in held.plan().items] == [("rank",)]
+
+
+@pytest.mark.parametrize("space", ["kvs", "secrets"])
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [(refusal("TOO_MANY_REQUESTS", 429), "failed"), (AnswerLost("no answer"), "unknown")],
+)
+@pytest.mark.parametrize("verb", ["set", "delete"])
+def test_a_write_of_a_key_tells_what_became_of_it(
+    space: str, reply: Any, kind: str, verb: str
+) -> None:
+    path = verb if space == "kvs" else f"secret/{verb}"
+    with session(Line(path, reply)) as (held, _):
+        keys = getattr(held, space)
+        value = (SecretStr("v") if space == "secrets" else 1,) if verb == "set" else ()
+        with pytest.raises(ForgeError) as caught:
+            getattr(keys, verb)("k", *value)
+    outcome = caught.value.outcome
+    assert outcome is not None
+    assert [each.key for each in getattr(outcome, kind)] == ["k"]
+    assert len(outcome.failed) + len(outcome.unknown) == 1

@@ -13,6 +13,7 @@ from forge_orm import (
     Attr,
     ConditionFailed,
     Entity,
+    ForgeError,
     KeyConflict,
     NotSent,
     PartialCommit,
@@ -411,3 +412,26 @@ def test_a_condition_that_fails_alone_is_what_failed() -> None:
             ("task:1", "CONDITIONAL_CHECK_FAILED"),
             ("task:2", "NotSent"),
         ]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        LOST,
+        NotSent("no way"),
+        refusal("INTERNAL_SERVER_ERROR", 500),
+        refusal("KEY_CONFLICT", 409),
+    ],
+)
+def test_an_error_is_pickled_with_its_outcome(reply: Any) -> None:
+    with session() as (held, script):
+        held.insert(Task(number=1))
+        script.expect(Line("entity/set", reply))
+        with pytest.raises(ForgeError) as caught:
+            held.commit()
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert type(again) is type(caught.value)
+    assert again.outcome is not None
+    (each,) = (*again.outcome.failed, *again.outcome.unknown)
+    assert each.error is again
+    assert str(again) == str(caught.value)

@@ -28,6 +28,7 @@ from .script import (
     Task,
     absent,
     done,
+    page,
     read_tasks,
     refusal,
     said,
@@ -272,3 +273,16 @@ def test_only_what_the_answer_names_is_saved(answer: dict[str, Any], lost: list[
         unsaved = caught.value.failed or caught.value.unknown
         assert [each.key for each in unsaved] == lost
         assert pending(held) == lost
+
+
+def test_a_page_of_a_bulk_change_that_is_saved_in_part_says_so() -> None:
+    with session() as (held, script):
+        script.expect(
+            Line("entity/query", page(stored(1), stored(2))),
+            Line("batch/set", fail(task_1=("MAX_SIZE", "m"))),
+        )
+        with pytest.raises(PartialCommit) as caught:
+            held.update_all(Task.index("by-key"), lambda task: setattr(task, "rank", 1))
+        (note,) = caught.value.__notes__
+        assert note.startswith("0 entities were done; go on with .cursor(None); of the page")
+        assert caught.value.saved == (("task", "task:2"),)

@@ -145,7 +145,7 @@ class Updated(Path):
 
 
 class Run(Path):
-    """`Forge.run`: it does not try again by itself where an answer was lost."""
+    """`Forge.run`: with receipts it goes on by itself where an answer was lost."""
 
     async def write(self, forge: Any) -> None:
         def work(session: Any) -> None:
@@ -154,10 +154,8 @@ class Run(Path):
         async def awork(session: Any) -> None:
             (await session.get(Count, "count:a")).number += 1
 
-        if isinstance(forge, AsyncForge):
-            await forge.run(awork)
-        else:
-            await forge.run(work)
+        receipts = "receipts" in self.name
+        await forge.run(awork if isinstance(forge, AsyncForge) else work, receipts=receipts)
 
     async def again(self, forge: Any) -> None:
         """As a program would: read, and count again only if it was not counted."""
@@ -214,6 +212,7 @@ def paths() -> dict[str, Path]:
         Path("versioned save", counter, counted),
         Path("versioned and plain", both, {**new, **counted}),
         Run("forge.run", counter, counted),
+        Run("forge.run, receipts", counter, counted),
         Keys("kvs.set", one_key, dict.fromkeys(one_key, "new")),
         Keys("kvs.delete", one_key, dict.fromkeys(one_key, None)),
         Keys("kvs.set_many", keys, dict.fromkeys(keys, "new")),

@@ -17,7 +17,14 @@ from .faults import rules
 from .paths import Path, State, paths, stored
 from .table import Cell, word
 
-ONCE: Final = ("insert", "update", "transaction", "versioned save", "forge.run")
+ONCE: Final = (
+    "insert",
+    "update",
+    "transaction",
+    "versioned save",
+    "forge.run",
+    "forge.run, receipts",
+)
 """What may be carried out once only: its one call must not succeed twice."""
 
 

@@ -18,9 +18,11 @@ from forge_orm import (
     Forge,
     HttpBackend,
     LocalBackend,
+    NotSent,
     Tenant,
     VersionConflict,
 )
+from forge_orm.faults import Faults, Faulty
 from forge_orm.server import ForgeApp, Served
 
 from .worker import Hits, hit, registry
@@ -123,3 +125,28 @@ def test_work_that_always_loses_raises_the_conflict() -> None:
             forge.run(lose, retries=2)
         assert len(tries) == 3
         assert counted(forge) == 3
+
+
+LOSING = ("lose,rate=0.2", "fail-after,rate=0.1", "fail,rate=0.1", "drop,rate=0.1")
+
+
+def test_writers_whose_answers_are_lost_count_what_they_were_told() -> None:
+    """Each run with receipts that returned has counted, and no other has."""
+    with LocalBackend(schemas=registry) as store:
+        start(Forge(store))
+        faults = Faults(*[f"{fault},operations=transaction" for fault in LOSING])
+        forge = Forge(Faulty(store, faults), retry=None)
+
+        def work(_: int) -> int:
+            returned = 0
+            for _ in range(25):
+                try:
+                    forge.run(hit, retries=60, receipts=True)
+                except NotSent:
+                    continue
+                returned += 1
+            return returned
+
+        with ThreadPoolExecutor(8) as pool:
+            returned = sum(pool.map(work, range(8)))
+        assert counted(Forge(store)) == returned > 100
