@@ -284,5 +284,6 @@ def test_a_page_of_a_bulk_change_that_is_saved_in_part_says_so() -> None:
         with pytest.raises(PartialCommit) as caught:
             held.update_all(Task.index("by-key"), lambda task: setattr(task, "rank", 1))
         (note,) = caught.value.__notes__
-        assert note.startswith("0 entities were done; go on with .cursor(None); of the page")
+        assert note.startswith("0 entities were done; go on with .cursor(")
+        assert note.endswith("of the page there, 1 were saved (error.outcome.saved)")
         assert caught.value.saved == (("task", "task:2"),)

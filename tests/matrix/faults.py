@@ -29,6 +29,7 @@ FAULTS: Final[dict[str, tuple[str, ...]]] = {
     "answer lost": ("lose,times=1",),
     "lost, then storm": ("lose,times=1", "throttle"),
     "batch in part": ("partial,times=1",),
+    "race lost": ("conflict,times=1",),
 }
 
 

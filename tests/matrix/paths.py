@@ -188,6 +188,9 @@ class Keys(Path):
     async def again(self, forge: Any) -> None:
         await self.write(forge)
 
+    def _name(self, entity: str | None, key: str) -> Name:
+        return (SECRET if self.name.startswith("secrets") else entity), key
+
 
 def paths() -> dict[str, Path]:
     """Return every path, fresh."""

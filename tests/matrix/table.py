@@ -54,13 +54,17 @@ def on_the_page() -> dict[Cell, str]:
     text = PAGE.read_text("utf-8")
     for mode, title in MODES.items():
         found = re.search(rf"### {title}\n\n((?:\|.*\n)+)", text)
-        for row in found.group(1).splitlines()[2:] if found else ():
-            path, *words = [part.strip() for part in row.strip("|").split("|")]
-            for fault, said in zip(FAULTS, words, strict=True):
+        head, _, *rows = map(_parts, found.group(1).splitlines()) if found else ([], [])
+        for path, *words in rows:
+            for fault, said in zip(head[1:], words, strict=True):
                 each = said.split(" / ")
                 for transport, shown in zip(TRANSPORTS, each * (3 - len(each)), strict=True):
                     cells[Cell(mode, path, fault, transport)] = shown
     return cells
+
+
+def _parts(row: str) -> list[str]:
+    return [part.strip() for part in row.strip("|").split("|")]
 
 
 def write_page(cells: Mapping[Cell, str]) -> None:

@@ -13,11 +13,13 @@ from contextlib import ExitStack
 import pytest
 
 from forge_orm import LocalBackend
-from forge_orm.faults import Faults
+from forge_orm.faults import Fault, FaultKind, Faults
 from forge_orm.server import ForgeApp, Served
 from forge_orm.testing import Calls, Recorder
+from forge_orm.units import READS
+from forge_orm.wire import OPERATIONS
 
-from .faults import FAULTS
+from .faults import FAULTS, WRITES
 from .paths import PATHS, registry
 from .play import Place, play
 from .table import MODES, TRANSPORTS, Cell, on_the_page
@@ -73,3 +75,12 @@ def test_the_page_shows_every_cell_and_no_other() -> None:
         for fault in FAULTS
         for transport in TRANSPORTS
     }
+
+
+def test_no_fault_that_the_local_forge_can_make_is_left_out() -> None:
+    made = {Fault.parse(rule).kind for rules in FAULTS.values() for rule in rules}
+    assert made == set(FaultKind)
+
+
+def test_no_operation_that_writes_is_spared() -> None:
+    assert {*WRITES.split("+")} == {*OPERATIONS} - READS
