@@ -438,9 +438,23 @@ def opening(backend: LocalBackend) -> None:
         keys(forge)
     remote = HttpBackend("http://localhost:1")
     Forge(remote, tenant=Tenant(installation="i"), retry=RetryPolicy(attempts=2)).close()
-    AsyncForge(backend, retry=None).session()
+    AsyncForge(backend, retry=None).session(receipts=True)
     budget = Budget(share=0.5)
     AsyncForge(backend, budget=budget).session()
     Forge(backend, budget=budget).session()
     assert_type(budget.usage(Tenant(installation="i")), BudgetUsage)
     assert_type(budget.usage().waited, float)
+
+
+def running(forge: Forge) -> None:
+    def work(session: Session) -> int:
+        return session.count(Task.by_title())
+
+    assert_type(forge.run(work, retries=5, atomic="always", receipts=True), int)
+
+
+async def arunning(forge: AsyncForge) -> None:
+    async def work(session: AsyncSession) -> int:
+        return await session.count(Task.by_title())
+
+    assert_type(await forge.run(work, retries=5, receipts=True), int)
