@@ -91,8 +91,9 @@ def stale(item: WriteItem, rows: Rows) -> VersionConflict | None:
     """Return the conflict, if *item* was read in another version than is stored."""
     if not item.versioned or item.address not in rows:
         return None
-    actual = (rows[item.address] or {}).get(item.version_name or "")
-    if actual == item.expected and rows[item.address] is not None:
+    row: dict[str, Any] | None = rows[item.address]
+    actual = None if row is None else row.get(item.version_name or "")
+    if row is not None and actual == item.expected:
         return None
     return VersionConflict(*item.address, item.expected, actual)
 
