@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -435,3 +436,17 @@ def test_an_error_is_pickled_with_its_outcome(reply: Any) -> None:
     (each,) = (*again.outcome.failed, *again.outcome.unknown)
     assert each.error is again
     assert str(again) == str(caught.value)
+
+
+def test_a_touch_leaves_nothing_to_see_and_is_sent_again() -> None:
+    with session() as (held, script):
+        (task,) = read_tasks(held, script, [stored(1)])
+        held.touch(task, ttl=timedelta(hours=1))
+        (call,) = held.plan().calls
+        script.expect(Line(call.path, LOST), Line("batch/get", BEFORE))
+        with pytest.raises(AnswerLost):
+            held.commit()
+        assert [each.key for each in held.resolve().unknown] == ["task:1"]
+        script.expect(Line(call.path, Response(204)))
+        assert held.commit().saved == 1
+        assert not held.plan()
