@@ -96,7 +96,7 @@ class Capacity:
         return response
 
     def _throttled(self) -> Response:
-        headers = {"content-type": "application/json"}
+        headers = {"content-type": "application/json; charset=utf-8"}
         if self._retry_after:
             headers["retry-after"] = str(math.ceil(_MINUTE - self._clock() % _MINUTE))
         body = json.dumps({"code": "REQUEST_THROTTLED", "message": _MESSAGE})

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from ..errors import AnswerLost, ConfigurationError, NotSent, TransportError
 from ..wire import OPERATIONS, Request, Response
 
-_JSON: Final = {"content-type": "application/json"}
+_JSON: Final = {"content-type": "application/json; charset=utf-8"}
 
 
 class FaultKind(StrEnum):

@@ -13,7 +13,9 @@ def answer(
 ) -> Response:
     """Build a JSON answer."""
     body = json.dumps(content).encode()
-    return Response(status, body, {"content-type": "application/json", **(headers or {})})
+    return Response(
+        status, body, {"content-type": "application/json; charset=utf-8", **(headers or {})}
+    )
 
 
 class Refusal(Exception):

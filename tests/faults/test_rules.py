@@ -54,7 +54,7 @@ def test_a_call_that_is_not_carried_out() -> None:
     assert Faults("throttle,retry_after=3").effect(GET).instead == Response(
         429,
         b'{"code":"RATE_LIMIT_EXCEEDED","message":"too many requests, on purpose"}',
-        {"content-type": "application/json", "retry-after": "3"},
+        {"content-type": "application/json; charset=utf-8", "retry-after": "3"},
     )
     transaction = Faults("throttle").effect(GET._replace(operation="transaction")).instead
     assert isinstance(transaction, Response)

@@ -57,7 +57,7 @@ def test_it_is_served() -> None:
 
     with Served(ForgeApp(Nothing())) as served:
         found = httpx.get(f"{served.url}/openapi.json")
-    assert found.headers["content-type"] == "application/json"
+    assert found.headers["content-type"] == "application/json; charset=utf-8"
     assert found.json() == DOCUMENT
 
 

@@ -68,8 +68,6 @@ class TestFile(BackendSuite):
 
 
 class TestLenient(BackendSuite):
-    colours = ("sync",)
-
     @pytest.fixture
     def clock(self) -> MovableClock:
         return MovableClock(START)
