@@ -57,13 +57,14 @@ class Answers:
         return self.found(key, row, options.metadata, entity)
 
     def page(
-        self, rows: list[tuple[str, Row]], metadata: tuple[str, ...], cursor: str | None
+        self, rows: list[tuple[Any, ...]], metadata: tuple[str, ...], cursor: str | None
     ) -> Response:
-        """Answer a query."""
+        """Answer a query with *rows*, each a key and the fields of a `Row`, in order."""
         if metadata:
-            data = b",".join([self.row(key, row, metadata) for key, row in rows])
+            made = [(row[0], Row._make(row[1:5])) for row in rows]
+            data = b",".join([self.row(key, row, metadata) for key, row in made])
         else:  # as `row` does, without a call for each
-            data = b",".join([_ROW % (to_json(key), row.value) for key, row in rows])
+            data = b",".join([_ROW % (to_json(row[0]), row[1]) for row in rows])
         end = b"" if cursor is None else b',"cursor":%s' % to_json(cursor)
         return Response(200, b'{"data":[%s]%s}' % (data, end), JSON)
 

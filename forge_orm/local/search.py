@@ -12,7 +12,7 @@ from . import conditions, cursors, shapes
 from .conditions import Clause, Conditions
 from .readings import Readings
 from .refusal import Refusal, bad_request
-from .store import UTF16, Row, Table, column_of
+from .store import UTF16, Table, column_of
 from .values import column, fits
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ _QUERY: Final = {
     "options": dict,
 }
 
-Found = tuple[list[tuple[str, Row]], tuple[str, ...], str | None]
-"""The rows of a page with their keys, the metadata asked for, and the cursor."""
+Found = tuple[list[tuple[Any, ...]], tuple[str, ...], str | None]
+"""The rows of a page, each a key and a `Row`'s fields; the metadata asked for; the cursor."""
 
 
 class Search:
@@ -173,7 +173,7 @@ class Search:
         asked: str,
     ) -> Found:
         cursor = None if more is None else cursors.make(asked, more)
-        return [(row[0], Row._make(row[1:5])) for row in rows], metadata, cursor
+        return rows, metadata, cursor
 
 
 class _Walk:
