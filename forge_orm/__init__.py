@@ -8,6 +8,7 @@ from . import errors
 from .errors import (
     AnswerLost,
     BudgetExceeded,
+    CascadeTooLarge,
     CommitOutcome,
     ConditionFailed,
     ConfigurationError,
@@ -16,6 +17,7 @@ from .errors import (
     CursorError,
     DanglingReference,
     DeclarationError,
+    DeleteRestricted,
     ForgeError,
     HookFailed,
     InvalidValue,
@@ -58,11 +60,14 @@ if TYPE_CHECKING:
         Metadata,
         Ref,
         Registry,
+        Reverse,
         UnknownKind,
         after,
         attr,
         before,
         index,
+        ref,
+        reverse,
         version,
     )
     from .model import default_registry as registry
@@ -88,6 +93,7 @@ __all__ = [
     "BudgetUsage",
     "Call",
     "Calls",
+    "CascadeTooLarge",
     "CommitEvent",
     "CommitOutcome",
     "ConditionFailed",
@@ -97,6 +103,7 @@ __all__ = [
     "CursorError",
     "DanglingReference",
     "DeclarationError",
+    "DeleteRestricted",
     "Entity",
     "Explanation",
     "FlushReport",
@@ -128,6 +135,7 @@ __all__ = [
     "Ref",
     "Registry",
     "RetryPolicy",
+    "Reverse",
     "ScanRefused",
     "Search",
     "Secrets",
@@ -154,7 +162,9 @@ __all__ = [
     "capture",
     "errors",
     "index",
+    "ref",
     "registry",
+    "reverse",
     "version",
 ]
 
@@ -172,8 +182,9 @@ _HOME = {
     "kvs": "AsyncKvs Kvs",
     "local": "LocalBackend",
     "model.kinds": "UnknownKind",
-    "model": "Attr Entity Metadata Ref Registry after attr before default_registry index "
+    "model": "Attr Entity Metadata Ref Registry after attr before default_registry index ref "
     "version",
+    "model.reverses": "Reverse reverse",
     "observe": "capture",
     "operations": "Stored",
     "planner": "Explanation",

@@ -17,7 +17,7 @@ from .backends.sender import sender
 from .drivers import AsyncChannel, asleep, pause
 from .errors import CommitOutcome, Conflict, ForgeError, SessionError, is_unknown
 from .expressions import Condition, Expr
-from .flows import Flow, FlushReport, Page, bulk, hooked, reads, references
+from .flows import Flow, FlushReport, Page, bulk, deletions, hooked, reads, references
 from .flows.bulk import Progress
 from .flows.hooked import NOBODY, Listeners
 from .flows.keyvalue import KeySpace
@@ -29,7 +29,7 @@ from .planner import Explanation
 from .query import EntityQuestion, Question
 from .secrets import AsyncSecrets, secret_space
 from .streams import AsyncStream
-from .unit import Atomic, UnitOfWork, WritePlan
+from .unit import CASCADE, Atomic, UnitOfWork, WritePlan
 from .unit.expiry import Now
 from .wire import AsyncBackend, MetadataField, Tenant, current_tenant
 
@@ -352,17 +352,26 @@ class AsyncSession:
         for entity in entities:
             self._unit.touch(entity, ttl=ttl)
 
-    def delete(self, *entities: Entity, condition: Condition[Any] | None = None) -> None:
-        """Delete *entities* at the next flush, if *condition* holds for each."""
+    def delete(
+        self,
+        *entities: Entity,
+        condition: Condition[Any] | None = None,
+        cascade: int = CASCADE,
+    ) -> None:
+        """Delete *entities* at the next flush, if *condition* holds for each.
+
+        Where references to them have rules (`ref`), the flush looks up what refers to them;
+        each may reach *cascade* other entities, and more raise `CascadeTooLarge`.
+        """
         self._check_open()
         for entity in entities:
-            self._unit.delete(entity, condition=condition)
+            self._unit.delete(entity, condition=condition, cascade=cascade)
 
-    def delete_keys(self, cls: type[Entity], *keys: str) -> None:
-        """Delete entities by key at the next flush, without reading them."""
+    def delete_keys(self, cls: type[Entity], *keys: str, cascade: int = CASCADE) -> None:
+        """Delete entities by key at the next flush, without reading them; see `delete`."""
         self._check_open()
         for key in keys:
-            self._unit.delete_key(cls, key)
+            self._unit.delete_key(cls, key, cascade)
 
     def require(self, entity: E, *conditions: Condition[E]) -> None:
         """Let the next flush happen only if *conditions* hold for *entity* as stored.
@@ -378,8 +387,20 @@ class AsyncSession:
             self._unit.forget(entity)
 
     def plan(self) -> WritePlan:
-        """Return what `flush` would send, call by call; raises `InvalidValue`."""
+        """Return what `flush` would send, call by call; raises `InvalidValue`.
+
+        It makes no call, so it cannot show what deletions reach: its ``lookups`` name those
+        that a flush looks up first. `prepare` does so at once.
+        """
         return self._unit.plan(self._atomic)
+
+    async def prepare(self) -> WritePlan:
+        """Look up what deletions reach, make it part of the unit, and return the whole plan.
+
+        Raises `DeleteRestricted` or `CascadeTooLarge`, and then changes nothing. A flush does
+        it by itself, for what was not prepared.
+        """
+        return await self._open.run(deletions.prepare(self._unit, self._atomic))
 
     async def flush(self) -> FlushReport:
         """Send everything pending.

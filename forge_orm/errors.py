@@ -14,7 +14,9 @@ ForgeError
 │   └── WrongKind            it is of another kind than the class asked for
 ├── SessionError             a session used in a way it cannot be
 │   ├── NotLoaded            the value of a reference was asked for before it was loaded
-│   └── DanglingReference    the value of a reference to what is not stored
+│   ├── DanglingReference    the value of a reference to what is not stored
+│   ├── DeleteRestricted     what is to be deleted is still referred to
+│   └── CascadeTooLarge      a deletion would reach more entities than it may
 ├── PartialCommit            some writes of a commit were saved and some were not
 ├── HookFailed               the commit went well, and a hook after it did not
 ├── PartialRead              some keys of a batch get could not be read
@@ -154,6 +156,47 @@ class NotLoaded(SessionError):
 
 class DanglingReference(SessionError):
     """The value of a reference was asked for, and nothing is stored under its key."""
+
+
+class DeleteRestricted(SessionError):
+    """What is to be deleted is still referred to, and a rule forbids that; nothing was sent.
+
+    Attributes:
+        entity: the name of the entity that was to be deleted.
+        key: its key.
+        referrers: (entity, key) of what refers to it, as far as it was looked up.
+    """
+
+    def __init__(
+        self, message: str, entity: str, key: str, referrers: Sequence[tuple[str, str]]
+    ) -> None:
+        """Name both sides."""
+        super().__init__(message)
+        self.entity, self.key, self.referrers = entity, key, tuple(referrers)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle with what it names."""
+        return type(self), (str(self), self.entity, self.key, self.referrers)
+
+
+class CascadeTooLarge(SessionError):
+    """Deleting an entity would reach more others than it may; nothing was sent.
+
+    Attributes:
+        entity: the name of the entity that was to be deleted.
+        key: its key.
+        found: how many others were found before the search ended.
+        limit: how many it may reach.
+    """
+
+    def __init__(self, message: str, entity: str, key: str, found: int, limit: int) -> None:
+        """Name the entity and the numbers."""
+        super().__init__(message)
+        self.entity, self.key, self.found, self.limit = entity, key, found, limit
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle with what it names."""
+        return type(self), (str(self), self.entity, self.key, self.found, self.limit)
 
 
 class TransportError(ForgeError):

@@ -14,6 +14,7 @@ from ..unit import Atomic, CommitEvent, UnitOfWork, WriteEvent, WritePlan
 from ..unit.events import Hooking
 from . import doubts, writes
 from .core import Errand, Flow, HookedFlow
+from .deletions import expand
 from .writes import FlushReport
 
 T = TypeVar("T")
@@ -117,7 +118,7 @@ def resolve(unit: UnitOfWork, listeners: Listeners = NOBODY) -> HookedFlow[Commi
 
 
 def _all(unit: UnitOfWork, atomic: Atomic) -> Flow[WritePlan]:
-    yield from ()
+    yield from expand(unit, atomic)
     return unit.plan(atomic)
 
 

@@ -11,6 +11,7 @@ from typing import Final
 from ..errors import CommitOutcome, ForgeError, ItemFailure, NotSent, PartialCommit
 from ..unit import Atomic, PlannedCall, UnitOfWork, WriteItem, WritePlan
 from .core import Flow, Outcome
+from .deletions import expand
 from .doubts import settle, undecided
 from .settling import settled
 
@@ -36,6 +37,7 @@ def flush(unit: UnitOfWork, atomic: Atomic) -> Flow[FlushReport]:
     """
     found = yield from settle(unit, unit.unsettled.blocking)
     _refuse_undecided(found.saved, [doubt.item for doubt in unit.unsettled.blocking])
+    yield from expand(unit, atomic)
     return (yield from _carry_out(unit, unit.plan(atomic), found.saved))
 
 

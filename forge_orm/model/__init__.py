@@ -3,6 +3,7 @@
 from ..schema import declare_source
 from .attributes import Attr as Attr
 from .attributes import attr as attr
+from .attributes import ref as ref
 from .attributes import version as version
 from .entity import Entity as Entity
 from .entity import Metadata as Metadata
@@ -15,5 +16,7 @@ from .mapping import EntityMapping as EntityMapping
 from .references import Ref as Ref
 from .registry import Registry as Registry
 from .registry import default_registry as default_registry
+from .reverses import Reverse as Reverse
+from .reverses import reverse as reverse
 
 declare_source(default_registry.schemas)

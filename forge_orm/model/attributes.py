@@ -8,9 +8,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, TypeVar, cast, overload
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Final,
+    Generic,
+    Literal,
+    NamedTuple,
+    TypeAlias,
+    TypeVar,
+    cast,
+    overload,
+)
 
 from pydantic import AliasChoices, AliasPath, BaseModel, Field
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from typing_extensions import TypedDict, Unpack
 
@@ -125,6 +138,59 @@ def attr(
     if default_factory is not None:
         return Field(default_factory=default_factory, **chosen)
     return Field(default, **chosen)
+
+
+OnDelete: TypeAlias = Literal["restrict", "cascade", "clear"]
+"""What becomes of entities that refer to one that is deleted."""
+_REFERENCE: Final = "x-forge-orm-reference"
+
+
+class ReferenceOptions(NamedTuple):
+    """What `ref` says of a reference."""
+
+    on_delete: OnDelete | None
+
+
+def reference_options(info: FieldInfo) -> ReferenceOptions | None:
+    """Return what `ref` said of a field; None for one that was declared otherwise."""
+    extra = info.json_schema_extra
+    if not isinstance(extra, dict):
+        return None
+    declared = cast("dict[str, Any]", extra).get(_REFERENCE)
+    return None if declared is None else ReferenceOptions(**declared)
+
+
+@overload
+def ref(
+    *,
+    default: T,
+    on_delete: OnDelete | None = None,
+    alias: str | None = None,
+    **options: Unpack[AttrOptions],
+) -> Attr[T]: ...
+@overload
+def ref(
+    *,
+    on_delete: OnDelete | None = None,
+    alias: str | None = None,
+    **options: Unpack[AttrOptions],
+) -> Attr[Any]: ...
+def ref(
+    *,
+    default: Any = PydanticUndefined,
+    on_delete: OnDelete | None = None,
+    alias: str | None = None,
+    **options: Any,
+) -> Any:
+    """Declare a reference that has rules; one without them is an ordinary `attr`.
+
+    *on_delete* says what becomes of the entity when what it refers to is deleted in a
+    session: ``"restrict"`` refuses that, ``"cascade"`` deletes the entity too, ``"clear"``
+    sets the reference to None.
+    """
+    rules = ReferenceOptions(on_delete)
+    options["json_schema_extra"] = {_REFERENCE: rules._asdict()}
+    return attr(default=default, alias=alias, **options)
 
 
 VERSION_MARK: Final = {"x-forge-orm": "version"}

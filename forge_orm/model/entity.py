@@ -16,7 +16,7 @@ from ..errors import DeclarationError, InvalidValue
 from ..expressions import Condition, Expr
 from ..query import Query, Search
 from ..wire import MetadataField
-from .attributes import attr
+from .attributes import attr, ref
 from .hooks import Hook, declare_hooks
 from .indexes import Index
 from .keys import KeyParts, KeyTemplate, check_key
@@ -25,6 +25,7 @@ from .lifetime import Lifetime, OnUpdate, declared_lifetime
 from .mapping import Declaration, EntityMapping, UnknownMapping
 from .references import Ref, ReferenceCodec
 from .registry import Registry, default_registry
+from .reverses import Reverse
 
 if TYPE_CHECKING:
     # pydantic keeps its metaclass private; only its type is needed, and only by checkers.
@@ -37,7 +38,7 @@ else:
 _building: ContextVar[bool] = ContextVar("forge_orm_building", default=False)
 
 
-@dataclass_transform(kw_only_default=True, field_specifiers=(attr, Field))
+@dataclass_transform(kw_only_default=True, field_specifiers=(attr, ref, Field))
 class EntityMeta(ModelMetaclass):
     """Turns a class body into a mapping and answers ``Task.priority`` with an `Expr`."""
 
@@ -304,7 +305,7 @@ class Entity(BaseModel, metaclass=EntityMeta):
 
     __slots__ = ("_forge_key", "_forge_origin")
 
-    model_config = ConfigDict(ignored_types=(Index, KeyAttribute))
+    model_config = ConfigDict(ignored_types=(Index, KeyAttribute, Reverse))
     __forge_declaration__: ClassVar[Declaration]
     __forge_references__: ClassVar[Mapping[str, ReferenceCodec]] = {}
     __forge_root__: ClassVar[type[Any]]

@@ -63,11 +63,17 @@ class BoundIndex(Generic[E, P, R, V]):
 
     def __init__(self, owner: type[E], index: Index[P, R, V]) -> None:
         """Bind *index* to *owner*."""
-        self._owner, self._index = owner, index
+        self.owner: type[Any] = owner
+        self._index = index
+
+    @property
+    def declared(self) -> IndexSchema:
+        """The index, by the names of its fields."""
+        return self._index.declared
 
     def __call__(self, *partition: P.args, **_: P.kwargs) -> RangeQuery[E, R]:
         """Ask for one partition: its values, in declared order."""
-        mapping: Any = getattr(self._owner, "__forge__")  # noqa: B009 - typed in a layer above
+        mapping: Any = getattr(self.owner, "__forge__")  # noqa: B009 - typed in a layer above
         query: RangeQuery[E, R] = mapping.typed_query(self._index, partition)
         return query
 
@@ -77,7 +83,7 @@ class BoundIndex(Generic[E, P, R, V]):
         ``Task.by_status.any_of([("P", OPEN), ("P", DONE)])``; an index of one partition
         attribute takes its values alone. They are read side by side and merged.
         """
-        mapping: Any = getattr(self._owner, "__forge__")  # noqa: B009 - typed in a layer above
+        mapping: Any = getattr(self.owner, "__forge__")  # noqa: B009 - typed in a layer above
         search: Search[E] = mapping.partitions_search(self._index, partitions)
         return search
 

@@ -30,6 +30,7 @@ from .keys import KeyPart, KeyTemplate, check_key
 from .kinds import Family, readable
 from .lifetime import Lifetime
 from .references import ReferenceCodec
+from .rules import delete_rules
 from .storage import Readers, StoredField, stored_form
 
 E = TypeVar("E", bound=BaseModel)
@@ -79,17 +80,18 @@ class EntityMapping(Generic[E]):
         self.attributes = self._with_kind(_attributes(cls))
         self._by_stored_name = {item.name: item for item in self.attributes.values()}
         self._indexes = {index: self._index(index.declared) for index in declaration.indexes}
+        self.references = {
+            field: item.codec
+            for field, item in self.attributes.items()
+            if isinstance(item.codec, ReferenceCodec)
+        }
+        self.delete_rules = delete_rules(self, self._indexes.values())
         self.own = self.schema = self._schema()
         self.template = self._template(declaration.key)
         self._expressions: dict[str, Expr[Any, Any]] = {}
         self.version = self._version()
         self.lifetime, self.ttl = declaration.lifetime, declaration.lifetime.ttl
         self.mutable = tuple(item for item in self.attributes.values() if item.mutable)
-        self.references = {
-            field: item.codec
-            for field, item in self.attributes.items()
-            if isinstance(item.codec, ReferenceCodec)
-        }
         self.watched = bool(self.mutable)  # or that of another kind is; see Family
 
     def __repr__(self) -> str:

@@ -22,6 +22,7 @@ class Registry:
         self.name = name
         self._classes: dict[str, type[Any]] = {}
         self._schemas: tuple[EntitySchema, ...] | None = None
+        self._rules: dict[type[Any], tuple[Any, ...]] = {}
 
     def add(self, name: str, cls: type[Any]) -> None:
         """Add the class of entity *name*; raises `DeclarationError` if the name is taken.
@@ -42,6 +43,7 @@ class Registry:
     def changed(self) -> None:
         """Note that a class joined an entity: its schema is asked for again."""
         self._schemas = None
+        self._rules.clear()
 
     def schemas(self) -> tuple[EntitySchema, ...]:
         """Return what the classes declare to the service, in order of declaration.
@@ -55,6 +57,16 @@ class Registry:
             raise DeclarationError(f"registry {self.name!r}: " + "; ".join(problems))
         self._schemas = schemas
         return schemas
+
+    def rules_about(self, cls: type[Any]) -> tuple[Any, ...]:
+        """Return the `DeleteRule` of each reference that leads to *cls*.
+
+        Raises `DeclarationError` while a class names a type that is not defined.
+        """
+        if cls not in self._rules:
+            declared = [rule for known in self for rule in known.__forge__.delete_rules]
+            self._rules[cls] = tuple(rule for rule in declared if rule.of(cls))
+        return self._rules[cls]
 
     def __getitem__(self, name: str) -> type[Any]:
         """Return the class of the entity *name*."""

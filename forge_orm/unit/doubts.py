@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Any, NamedTuple, TypeAlias
 
+from .identity import Name
 from .plan import PlannedCall, WriteItem
 
-Name: TypeAlias = tuple[type[Any], str]
 Address: TypeAlias = tuple[str | None, str]
 """An entity's name, or None for plain keys, and a key."""
 Rows: TypeAlias = Mapping[Address, Any]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 from weakref import WeakValueDictionary
 
 from ..errors import WrongKind
 from ..model.entity import Entity, key_of, origin_of
 
 E = TypeVar("E", bound=Entity)
+Name: TypeAlias = tuple[type[Any], str]
+"""What an entity is known by: its class (or its kinds' common base) and key."""
 
 
 class IdentityMap:

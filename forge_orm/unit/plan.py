@@ -30,6 +30,7 @@ from ..operations import (
     transaction,
 )
 from ..units import units_of
+from .cascade import Deletion
 
 T = TypeVar("T")
 
@@ -173,11 +174,13 @@ class WritePlan:
 
     Transactions come first, so that a condition that does not hold stops everything else.
     *unknown* are writes whose answer was lost, and that may not be sent twice: what became
-    of them is read before anything else is sent.
+    of them is read before anything else is sent. *lookups* are deletions with rules, before
+    which a commit looks up what refers to the entity; `Session.prepare` does so at once.
     """
 
     stages: tuple[tuple[PlannedCall, ...], ...] = ()
     unknown: tuple[WriteItem, ...] = ()
+    lookups: tuple[Deletion, ...] = ()
 
     @property
     def calls(self) -> tuple[PlannedCall, ...]:
@@ -210,6 +213,7 @@ class WritePlan:
         writes, calls = _counted(len(self.items), "write"), _counted(len(self.calls), "call")
         head = f"{writes} in {calls}, {self.bytes} bytes, {_counted(self.units, 'unit')}"
         first = [f"unknown, to be read first: {item}" for item in self.unknown]
+        first += [f"to be looked up first: {deletion}" for deletion in self.lookups]
         return "\n".join([head, *first, *map(str, self.calls)])
 
     __repr__ = __str__

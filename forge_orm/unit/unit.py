@@ -29,11 +29,12 @@ from ..operations import Check
 from ..operations.core import NONSENSE, nonsense
 from ..query import check_conditions
 from ..wire import MetadataField
+from .cascade import CASCADE, Deletion
 from .changes import change_of, mutated, unknown
-from .doubts import Name, Stored, Unsettled, Verdict
+from .doubts import Stored, Unsettled, Verdict
 from .events import Hooking
 from .expiry import Now, expiry, has_expired, metadata_of, never, remaining, unchanged
-from .identity import IdentityMap, is_kind, of_kind, wrong_kind
+from .identity import IdentityMap, Name, is_kind, of_kind, wrong_kind
 from .plan import Atomic, PlannedCall, WriteItem, WritePlan, make_plan
 from .presence import present
 from .receipts import Receipts
@@ -49,6 +50,7 @@ class _Pending(NamedTuple):
     """A write asked for: of *entity*, or the deletion of a key whose entity is not here.
 
     *unknown* are stored attributes that its class does not know, to be written again.
+    *cascade* is how many others a deletion may reach, *looked_up* that those are known.
     """
 
     entity: Entity | None
@@ -59,6 +61,8 @@ class _Pending(NamedTuple):
     create: bool = False
     update: bool = False
     touch: bool = False
+    cascade: int = CASCADE
+    looked_up: bool = False
 
     def repeats(self, sent: _Pending | None) -> bool:
         """Whether this is the creation that was *sent*, asked for once more."""
@@ -306,8 +310,17 @@ class UnitOfWork:
         kept = unknown(entity, origin)
         self._pending[name] = before._replace(ttl=ttl, unknown=kept, touch=True)
 
-    def delete(self, entity: Entity, *, condition: Condition[Any] | None = None) -> None:
-        """Delete *entity* at the next flush; one that was to be created is just forgotten."""
+    def delete(
+        self,
+        entity: Entity,
+        *,
+        condition: Condition[Any] | None = None,
+        cascade: int = CASCADE,
+    ) -> None:
+        """Delete *entity* at the next flush; one that was to be created is just forgotten.
+
+        What refers to it may be reached too, up to *cascade* others: see `deletions`.
+        """
         _refuse_other(entity, 'delete() takes entities; by key it is delete_keys(Task, "…")')
         name = _name(entity)
         pending = self._pending.get(name)
@@ -315,15 +328,37 @@ class UnitOfWork:
         if fresh and not self.unsettled.is_doubted(name):
             self.forget(entity)
             return
-        self._pending[name] = _Pending(entity, True, _given(type(entity), condition))
+        conditions = _given(type(entity), condition)
+        self._pending[name] = _Pending(entity, True, conditions, cascade=cascade)
 
-    def delete_key(self, cls: type[Entity], key: str) -> None:
+    def delete_key(self, cls: type[Entity], key: str, cascade: int = CASCADE) -> None:
         """Delete *key* at the next flush without having read it."""
         cls.__forge__.entity_schema()
         check_key(key, f"{cls.__name__} key")
         name = cls.__forge_root__, key
         known = self.identity.find(*name)
-        self._pending[name] = _Pending(None if known is None else of_kind(cls, known), True)
+        found = None if known is None else of_kind(cls, known)
+        self._pending[name] = _Pending(found, True, cascade=cascade)
+
+    def deletions(self) -> tuple[Deletion, ...]:
+        """Return the pending deletions whose referrers are still to be looked up."""
+        return tuple(
+            Deletion(name, rules, pending.cascade)
+            for name, pending in self._pending.items()
+            if pending.deleting
+            and not pending.looked_up
+            and (rules := name[0].__forge_registry__.rules_about(name[0]))
+        )
+
+    def looked_up(self, names: Iterable[Name]) -> None:
+        """Record that what the deletions of *names* reach is part of the unit now."""
+        for name in names:
+            if (pending := self._pending.get(name)) is not None:
+                self._pending[name] = pending._replace(looked_up=True)
+
+    def is_written(self, name: Name) -> bool:
+        """Whether a write or deletion of *name* was asked for."""
+        return name in self._pending
 
     def require(self, entity: Entity, conditions: tuple[Condition[Any], ...]) -> None:
         """Let the next flush happen only if *conditions* hold for *entity* in the store."""
@@ -385,10 +420,11 @@ class UnitOfWork:
         plan = make_plan(tuple(items.values()), tuple(checks), atomic, together=together)
         if self._receipts is not None:
             plan = self._receipts.sign(plan)
-        blocking = self.unsettled.blocking
-        return (
-            replace(plan, unknown=tuple(doubt.item for doubt in blocking)) if blocking else plan
-        )
+        blocking, lookups = self.unsettled.blocking, self.deletions()
+        if not blocking and not lookups:
+            return plan
+        unknown = tuple(doubt.item for doubt in blocking)
+        return replace(plan, unknown=unknown, lookups=lookups)
 
     def _as_read(self, item: WriteItem) -> tuple[Condition[Any], ...]:
         """Return what lets a touch happen only if nobody changed the entity since."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from pydantic import ConfigDict, ValidationError
@@ -18,11 +18,14 @@ from forge_orm import (
     InvalidValue,
     NotLoaded,
     QueryError,
+    RangeQuery,
     Ref,
     Registry,
+    Reverse,
     SessionError,
     attr,
     index,
+    reverse,
 )
 from forge_orm.model.references import resolve
 from forge_orm.schema import AttributeType
@@ -331,6 +334,68 @@ def test_a_wrong_path_is_refused(
 ) -> None:
     with pytest.raises(kind, match=said):
         make()
+
+
+# --- The other side ---------------------------------------------------------------------------
+
+
+def by_owner() -> Any:
+    return Thing.by_owner
+
+
+class Owner(Entity, name="owner", key="owner:{name}", registry=registry):
+    name: Attr[str] = attr()
+
+    named = reverse("Thing.by_owner")
+    made = reverse(by_owner)
+    ranged: ClassVar[Reverse[Thing, Any]] = reverse("Thing.owners")
+    more_in_partition = reverse("Thing.by_both")
+    no_reference = reverse("Thing.by_size")
+    of_another = reverse("Task.by_owner")
+    no_index = reverse("Thing.size")
+    nothing = reverse("Thing.sizes")
+    no_class = reverse("Things.by_owner")
+    no_name = reverse("by_owner")
+    silent = reverse(any_(lambda: None))
+
+
+class Thing(Entity, name="thing", registry=registry):
+    name: Attr[str] = attr(default="x")
+    size: Attr[int] = attr()
+    owner: Attr[Ref[Owner]] = attr()
+
+    by_owner = index(owner, range=size)
+    owners = index(range=owner)
+    by_both = index(owner, size, range=name)
+    by_size = index(range=size)
+
+
+@pytest.mark.parametrize("way", ["named", "made"])
+def test_the_other_side_is_the_query_of_an_index(way: str) -> None:
+    owner = Owner(name="o")
+    assert getattr(owner, way) == Thing.by_owner(owner)
+    assert isinstance(getattr(owner, way), RangeQuery)
+    assert owner.ranged == Thing.owners().equal_to(owner)
+    assert isinstance(Owner.ranged, Reverse)
+    assert owner.model_dump() == {"name": "o"}
+
+
+WRONG_SIDES = {
+    "more_in_partition": r"Owner\.more_in_partition: the index Thing\.by_both\(owner, size -> ",
+    "no_reference": r"Thing\.by_size\(size\) does not lead from a Ref\[Owner\] alone",
+    "of_another": r"Task\.by_owner\(owner -> reviewer\) does not lead from a Ref\[Owner\]",
+    "no_index": r"Thing\.size is no index of an entity class",
+    "nothing": r"'Thing\.sizes' is no index of a class in this registry",
+    "no_class": r"'Things\.by_owner' is no index of a class in this registry",
+    "no_name": r"'by_owner' is no index of a class in this registry",
+    "silent": r"None is no index of an entity class",
+}
+
+
+@pytest.mark.parametrize(("name", "said"), WRONG_SIDES.items(), ids=WRONG_SIDES)
+def test_an_index_that_does_not_lead_there_is_refused(name: str, said: str) -> None:
+    with pytest.raises(DeclarationError, match=said):
+        getattr(Owner(name="o"), name)
 
 
 # --- Declaring --------------------------------------------------------------------------------

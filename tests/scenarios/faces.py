@@ -114,6 +114,7 @@ class Face:
     def __init__(self, colour: str, store: str, folder: Path) -> None:
         self.colour, self.store, self._folder = colour, store, folder
         self.now = 1_800_000_000.0
+        self.schemas = registry
 
     def __repr__(self) -> str:
         return f"{self.colour}-{self.store}"
@@ -125,7 +126,9 @@ class Face:
             ":memory:" if self.store in ("memory", "lenient", "http") else self._folder / "a.db"
         )
         readings = LENIENT if self.store == "lenient" else STRICT
-        local = LocalBackend(path, schemas=registry, readings=readings, clock=lambda: self.now)
+        local = LocalBackend(
+            path, schemas=self.schemas, readings=readings, clock=lambda: self.now
+        )
         try:
             if self.store == "http":
                 with Served(ForgeApp(local)) as served:
@@ -159,6 +162,8 @@ def scenario(play: Scenario) -> Callable[[Face], None]:
             async with face.forge() as forge:
                 await play(forge, face)
 
+        # An app has 20 entities at most: a module may have a registry of its own.
+        face.schemas = play.__globals__.get("registry", registry)
         asyncio.run(main())
 
     del test.__wrapped__  # pytest would see the other signature

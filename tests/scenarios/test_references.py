@@ -19,14 +19,17 @@ from forge_orm import (
     NotLoaded,
     PartialRead,
     Ref,
+    Registry,
     attr,
     index,
+    reverse,
 )
 from forge_orm.faults import Faults, Faulty
 from forge_orm.testing import Recorder
 
 from .faces import COLOURS, Awaited, Face, scenario
-from .models import registry
+
+registry = Registry("references in scenarios")
 
 
 class Team(Entity, name="team", key="team:{name}", registry=registry):
@@ -36,6 +39,8 @@ class Team(Entity, name="team", key="team:{name}", registry=registry):
 class User(Entity, name="user", key="user:{name}", registry=registry):
     name: Attr[str] = attr()
     team: Attr[Ref[Team] | None] = attr(default=None)
+
+    tickets = reverse("Ticket.by_owner")
 
 
 class Ticket(Entity, name="ticket", key="ticket:{number}", registry=registry):
@@ -185,7 +190,25 @@ async def test_prefetch_refuses_what_is_no_list_of_the_class(forge: Any, face: F
         assert await session.prefetch([], Ticket.owner) == []
 
 
+@scenario
+async def test_the_other_side_is_asked_like_any_query(forge: Any, face: Face) -> None:
+    await saved(forge, tickets=6, users=3)
+    async with forge.session() as session:
+        user = await session.get(User, "user:u1")
+        assert [each.number for each in await session.all(user.tickets)] == [1, 4]
+        last = await session.first(user.tickets.descending().prefetch(Ticket.owner))
+        assert last.owner.value is user
+        assert await session.count(user.tickets.after(1)) == 1
+
+
 # --- How many calls ---------------------------------------------------------------------------
+
+
+def over(backend: Any, colour: str) -> Any:
+    """Return a forge of the colour that never tries again."""
+    if colour == "async":
+        return AsyncForge(backend, retry=None)
+    return Awaited(Forge(backend, retry=None))
 
 
 @asynccontextmanager
@@ -193,12 +216,7 @@ async def recorded(colour: str, faults: Faults | None = None) -> AsyncGenerator[
     """Yield a forge of the colour, and the recorder of its calls."""
     with LocalBackend(schemas=registry) as local:
         recorder = Recorder(local if faults is None else Faulty(local, faults))
-        yield (
-            AsyncForge(recorder, retry=None)
-            if colour == "async"
-            else Awaited(Forge(recorder, retry=None)),
-            recorder.calls,
-        )
+        yield over(recorder, colour), recorder.calls
 
 
 @pytest.mark.parametrize("colour", COLOURS)

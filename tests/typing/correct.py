@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Self, assert_type
+from typing import Any, ClassVar, Self, assert_type
 
 from pydantic import BaseModel, SecretStr
 
@@ -39,6 +39,7 @@ from forge_orm import (
     Ref,
     Registry,
     RetryPolicy,
+    Reverse,
     Search,
     Secrets,
     Selection,
@@ -55,6 +56,8 @@ from forge_orm import (
     before,
     capture,
     index,
+    ref,
+    reverse,
 )
 
 registry = Registry("typing")
@@ -122,11 +125,64 @@ class Ticket(Entity, name="ticket", registry=registry):
     title: Attr[str] = attr()
     owner: Attr[Ref[User]] = attr()
     reviewer: Attr[Ref[User] | None] = attr(default=None)
-    parent: Attr[Ref[Ticket] | None] = attr(default=None)
+    parent: Attr[Ref[Ticket] | None] = ref(default=None, on_delete="clear")
     blob: Attr[Any] = attr(default=None)
 
     by_owner = index(owner, range=title)
     by_reviewer = index(reviewer, title, range=owner)
+    by_parent = index(range=parent)
+
+
+class Project(Entity, name="project", registry=registry):
+    """Its parts are declared after it."""
+
+    name: Attr[str] = attr()
+
+    parts: ClassVar[Reverse[Part, int]] = reverse("Part.by_project")
+    untyped = reverse("Part.by_project")
+
+
+class Part(Entity, name="part", registry=registry):
+    size: Attr[int] = attr()
+    project: Attr[Ref[Project]] = attr()
+    lot: Attr[Ref[Lot]] = attr()
+
+    by_project = index(project, range=size)
+    by_lot = index(lot, range=size)
+
+
+class Box(Entity, name="box", registry=registry):
+    part: Attr[Ref[Part]] = ref(on_delete="cascade")
+
+    by_part = index(range=part)
+
+
+class Lot(Entity, name="lot", registry=registry):
+    """Its parts are declared before it."""
+
+    name: Attr[str] = attr()
+
+    parts = reverse(Part.by_lot)
+
+
+def other_side(session: Session, project: Project, lot: Lot) -> None:
+    assert_type(project.parts, RangeQuery[Part, int])
+    assert_type(lot.parts, RangeQuery[Part, int])
+    assert_type(session.all(lot.parts.after(3)), list[Part])
+    assert_type(session.first(project.parts.prefetch(Part.lot)), Part | None)
+    assert_type(session.all(project.untyped), list[Any])
+
+
+def deleting(session: Session, part: Part) -> None:
+    Box(part=part)
+    session.delete(part, cascade=1000)
+    session.delete_keys(Part, part.key, cascade=3)
+    assert_type(session.prepare(), WritePlan)
+
+
+async def deleting_async(session: AsyncSession, part: Part) -> None:
+    session.delete(part, cascade=1000)
+    assert_type(await session.prepare(), WritePlan)
 
 
 def references(ticket: Ticket, user: User) -> None:

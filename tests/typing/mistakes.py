@@ -22,9 +22,10 @@ from forge_orm import (
     before,
     capture,
     index,
+    ref,
 )
 
-from .correct import Event, Login, Other, Plain, Status, Task, Team, Ticket, User
+from .correct import Box, Event, Login, Lot, Other, Plain, Status, Task, Team, Ticket, User
 
 by_status = Task.index("by_status")
 
@@ -183,6 +184,23 @@ def referring(session: Session, ticket: Ticket, user: User, team: Team) -> None:
     session.prefetch([user], Ticket.owner)  # E: mypy pyright
     session.prefetch(user, User.team)  # E: mypy pyright
     print(Ticket.owner / Ticket.parent)  # E: mypy pyright
+
+
+def rules(session: Session, ticket: Ticket) -> None:
+    class Rule(Entity, name="rule"):
+        user: Attr[Ref[User]] = ref(on_delete="forget")  # E: mypy pyright
+        number: Attr[int] = ref(default="x")  # E: mypy pyright
+
+    Box()  # E: mypy pyright
+    session.delete(ticket, cascade="all")  # E: mypy pyright
+    print(Rule)
+
+
+def other_side(session: Session, lot: Lot) -> None:
+    others: list[Other] = session.all(lot.parts)  # E: mypy pyright
+    lot.parts.after("x")  # E: mypy pyright
+    lot.parts = others  # E: mypy pyright
+    print(lot.parts.size)  # E: mypy pyright
 
 
 def blocking(session: Session, query: Query[Task], other: Other) -> None:
