@@ -37,6 +37,7 @@ from .errors import (
     SortTooLarge,
     StaleIndex,
     TransportError,
+    UniqueViolation,
     UnknownIndex,
     VersionConflict,
     WrongKind,
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
         index,
         ref,
         reverse,
+        unique,
         version,
     )
     from .model import default_registry as registry
@@ -149,6 +151,7 @@ __all__ = [
     "Stream",
     "Tenant",
     "TransportError",
+    "UniqueViolation",
     "UnknownIndex",
     "UnknownKind",
     "VersionConflict",
@@ -165,6 +168,7 @@ __all__ = [
     "ref",
     "registry",
     "reverse",
+    "unique",
     "version",
 ]
 
@@ -183,7 +187,7 @@ _HOME = {
     "local": "LocalBackend",
     "model.kinds": "UnknownKind",
     "model": "Attr Entity Metadata Ref Registry after attr before default_registry index ref "
-    "version",
+    "unique version",
     "model.reverses": "Reverse reverse",
     "observe": "capture",
     "operations": "Stored",

@@ -37,6 +37,7 @@ ForgeError
     │   ├── KeyConflict      create-only, and the key exists
     │   ├── KeyAbsent        update-only, and the key does not
     │   ├── VersionConflict  somebody saved it since it was read
+    │   ├── UniqueViolation  another entity has the value that must be unique
     │   └── ConditionFailed  a condition of a transaction did not hold
     ├── Unauthorized
     ├── RateLimited                                                    (retryable)
@@ -358,9 +359,14 @@ class SchemaNotFound(NotFound):
 
 
 class Conflict(ServiceError):
-    """Somebody else's write is in the way."""
+    """Somebody else's write is in the way.
+
+    Attributes:
+        passing: whether the same work, done again from reading on, may succeed.
+    """
 
     codes = ("CONFLICT",)
+    passing: bool = True
 
 
 class KeyConflict(Conflict):
@@ -417,6 +423,54 @@ class VersionConflict(Conflict):
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle with what it names."""
         return type(self), (self.entity, self.key, self.expected, self.actual)
+
+
+class UniqueViolation(Conflict):
+    """Another entity has the value, or is about to have it.
+
+    It is *passing*, so that ``forge.run`` tries again, only while the other is still being
+    saved.
+
+    Attributes:
+        entity: the entity's name.
+        key: the key of the one that was not saved.
+        attributes: the names of the unique attributes.
+        values: their values, as they are stored.
+        owner: the key of the one that has them.
+    """
+
+    def __init__(
+        self,
+        entity: str,
+        key: str,
+        attributes: Sequence[str],
+        values: Sequence[Any],
+        owner: str,
+        *,
+        passing: bool = False,
+    ) -> None:
+        """Name the value and who has it."""
+        self.entity, self.key, self.owner = entity, key, owner
+        self.attributes, self.values = tuple(attributes), tuple(values)
+        self.passing = passing
+        shown = ", ".join(map(repr, self.values))
+        shown = shown if len(shown) <= 200 else f"{shown[:200]}…"
+        has = "is being saved with it" if passing else "has it"
+        super().__init__(
+            "KEY_CONFLICT",
+            f"{entity} {key!r}: {', '.join(self.attributes)} = {shown} is unique, and "
+            f"{entity} {owner!r} {has}",
+            status=409,
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle with what it names."""
+        named = self.entity, self.key, self.attributes, self.values, self.owner, self.passing
+        return _revive_violation, named
+
+
+def _revive_violation(*named: Any) -> UniqueViolation:
+    return UniqueViolation(*named[:-1], passing=named[-1])
 
 
 class ConditionFailed(Conflict):

@@ -103,7 +103,8 @@ class Forge(Listening):
 
         A `Conflict` (a stale version, a condition that failed, a key that exists) means that
         nothing was written; *work* is repeated up to *retries* times, from reading on, and
-        then the conflict is raised. So *work* must have no effects but on its session.
+        then the conflict is raised. So *work* must have no effects but on its session. A
+        `UniqueViolation` is raised at once where the other entity has the value for good.
 
         Where an answer is lost the error is raised, and its `outcome` names what is unknown.
         With *receipts* (see `session`) that is found out, and *work* done to its end.
@@ -114,6 +115,8 @@ class Forge(Listening):
             try:
                 return self._once(work, session, tries)
             except Conflict as conflict:
+                if not conflict.passing:
+                    raise
                 sleep(pause(attempt, conflict))
         session = self.session(atomic=atomic, tenant=tenant, receipts=receipts)
         return self._once(work, session, tries)

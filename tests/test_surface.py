@@ -31,10 +31,10 @@ PUBLIC = [name for name in dir(forge_orm) if not name.startswith("_")]
 _PROMISED = """
     AsyncForge AsyncKvs AsyncSecrets AsyncSession Forge Kvs Secrets Session
     HttpBackend LocalBackend RetryPolicy Tenant acting_for
-    Attr Entity Metadata Ref Registry Reverse attr index ref registry reverse version
+    Attr Entity Metadata Ref Registry Reverse attr index ref registry reverse unique version
     Query Question RangeQuery Search Selection Explanation CursorError ScanRefused SortTooLarge
-    VersionConflict BudgetExceeded UnknownIndex StaleIndex NotLoaded DanglingReference
-    DeleteRestricted CascadeTooLarge
+    VersionConflict UniqueViolation BudgetExceeded UnknownIndex StaleIndex NotLoaded
+    DanglingReference DeleteRestricted CascadeTooLarge
     MetadataField Page KvsPage Stored Stream AsyncStream Progress
     FlushReport WritePlan ItemFailure CommitOutcome Call Calls capture
     CommitEvent WriteEvent after before HookFailed Budget BudgetUsage

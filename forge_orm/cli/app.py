@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ..errors import ForgeError
-from . import data, manifest, serve
+from . import data, doctor, manifest, serve
 from .output import complain
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(manifest.app, name="manifest")
+app.add_typer(doctor.app, name="doctor")
 app.command("serve")(serve.serve)
 app.command("dump")(data.dump)
 app.command("load")(data.load)

@@ -37,6 +37,20 @@ def declared_schemas(models: Sequence[str] | None, *, instead: str = "") -> list
         ConfigurationError: no module is named, one cannot be imported, or none of them
             declares an entity.
     """
+    names, registries = declared_registries(models, instead=instead)
+    schemas = [schema for registry in registries for schema in registry.schemas()]
+    if not schemas:
+        raise ConfigurationError(
+            f"{', '.join(names)}: no entity class is declared there; one needs a name, "
+            'class Task(Entity, name="task")'
+        )
+    return schemas
+
+
+def declared_registries(
+    models: Sequence[str] | None, *, instead: str = ""
+) -> tuple[Sequence[str], list[Registry]]:
+    """Import *models*; return their names and the registries their classes are in."""
     names = models or _configured()
     if not names:
         raise ConfigurationError(
@@ -46,14 +60,7 @@ def declared_schemas(models: Sequence[str] | None, *, instead: str = "") -> list
     # As python -m does: what stands in the current folder can be imported.
     if "" not in sys.path:
         sys.path.insert(0, "")
-    registries = dict.fromkeys(_registry(name) for name in names)
-    schemas = [schema for registry in registries for schema in registry.schemas()]
-    if not schemas:
-        raise ConfigurationError(
-            f"{', '.join(names)}: no entity class is declared there; one needs a name, "
-            'class Task(Entity, name="task")'
-        )
-    return schemas
+    return names, list(dict.fromkeys(_registry(name) for name in names))
 
 
 def _configured() -> list[str]:

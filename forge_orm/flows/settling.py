@@ -3,15 +3,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
-from ..errors import AnswerLost, Conflict, ForgeError, ItemFailure, KeyAbsent, KeyConflict
+from ..errors import (
+    AnswerLost,
+    ConditionFailed,
+    Conflict,
+    ForgeError,
+    ItemFailure,
+    KeyAbsent,
+    KeyConflict,
+)
 from ..operations import BatchOutcome
 from ..unit import Doubt, PlannedCall, Rows, UnitOfWork, Verdict, WriteItem, judge_all
 from .core import Flow, Outcome, answer
 from .doubts import addresses, read_rows, stale
 from .expired import in_the_way
+from .refused import reconsidered
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +43,8 @@ def settled(unit: UnitOfWork, call: PlannedCall, outcome: Outcome) -> Flow[Settl
             return _over(call, *over)
     if isinstance(found.error, Conflict):
         found = yield from _explained(unit, call, found, found.error)
+    if isinstance(found.error, ConditionFailed) and _is_about_unique(call):
+        found = yield from _amended(unit, call, found, found.error)
     return found
 
 
@@ -108,3 +120,59 @@ def _is_echo(call: PlannedCall, echoes: Sequence[Doubt], rows: Rows) -> bool:
     ]:
         return False
     return all(verdict is Verdict.SAVED for verdict in judge_all(echoes, rows).values())
+
+
+def _is_about_unique(call: PlannedCall) -> bool:
+    return any(item.reserving is not None for item in call.items)
+
+
+def _amended(
+    unit: UnitOfWork, call: PlannedCall, found: Settled, error: ConditionFailed
+) -> Flow[Settled]:
+    """Find out what a refused transaction had against unique values; send it anew if it may.
+
+    It may where only what it frees was out of date: a deletion happens whatever a row holds.
+    """
+    left = call
+    for _ in range(_AMENDMENTS):
+        verdict = yield from reconsidered(left)
+        if verdict.errors:
+            return _judged(call, found, verdict.errors, error)
+        if verdict.call is left:
+            return found
+        if verdict.call is None:
+            return Settled(call.items)
+        left = verdict.call
+        again = _read(left, (yield from _sent(unit, call, left)))
+        if again.error is None:
+            return Settled(call.items)
+        found = replace(found, failures=call.failures_for(again.error), error=again.error)
+        if not isinstance(again.error, ConditionFailed):
+            return found
+        error = again.error
+    return found
+
+
+_AMENDMENTS: Final = 3
+
+
+def _judged(
+    call: PlannedCall,
+    found: Settled,
+    errors: Mapping[tuple[str, str], ForgeError],
+    error: ForgeError,
+) -> Settled:
+    failures = [
+        ItemFailure(*item.address, errors.get(item.address, error)) for item in call.items
+    ]
+    return replace(found, failures=failures, error=next(iter(errors.values())))
+
+
+def _sent(unit: UnitOfWork, call: PlannedCall, left: PlannedCall) -> Flow[Outcome]:
+    """Send what is left of *call*; an interruption leaves its items unknown."""
+    try:
+        (outcome,) = yield (left.operation.request,)
+    except BaseException:
+        unit.unconfirmed(call, call.items, unknown=True)
+        raise
+    return outcome

@@ -8,11 +8,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ..errors import CommitOutcome, ForgeError, ItemFailure, NotSent, PartialCommit
+from ..errors import (
+    AnswerLost,
+    CommitOutcome,
+    ForgeError,
+    ItemFailure,
+    NotSent,
+    PartialCommit,
+    ServiceFault,
+)
 from ..unit import Atomic, PlannedCall, UnitOfWork, WriteItem, WritePlan
 from .core import Flow, Outcome
 from .deletions import expand
 from .doubts import settle, undecided
+from .reserve import Claims
 from .settling import settled
 
 _log: Final = logging.getLogger("forge_orm.session")
@@ -59,7 +68,28 @@ def _refuse_undecided(saved: Iterable[WriteItem], items: Sequence[WriteItem]) ->
 def _carry_out(
     unit: UnitOfWork, plan: WritePlan, found: Sequence[WriteItem]
 ) -> Flow[FlushReport]:
-    """Make the calls of *plan*, stage by stage; *found* was saved before."""
+    """Make the calls of *plan*, once its claims are made; *found* was saved before."""
+    if plan.again is None:
+        return (yield from _make_calls(unit, plan, found))
+    claims = Claims(plan)
+    try:
+        ready = yield from claims.settle(unit)
+    except ForgeError as error:
+        yield from claims.release()
+        refusal = _surely_unsent(error)
+        failed = _unclaimed(unit, plan, claims, refusal)
+        raise _raised(refusal, found, failed, ()) from refusal.__cause__
+    try:
+        return (yield from _make_calls(unit, ready, found))
+    except ForgeError as error:
+        yield from claims.release(error.outcome)
+        raise
+
+
+def _make_calls(
+    unit: UnitOfWork, plan: WritePlan, found: Sequence[WriteItem]
+) -> Flow[FlushReport]:
+    """Make calls stage by stage; after a failure nothing more is sent."""
     saved: list[WriteItem] = []
     for number, stage in enumerate(plan.stages, start=1):
         outcomes = yield from _send(unit, stage)
@@ -126,6 +156,28 @@ def _unsent(unit: UnitOfWork, stages: Sequence[Sequence[PlannedCall]]) -> list[I
     for call in calls:
         unit.unconfirmed(call, call.items, unknown=False)
     return [failure for call in calls for failure in call.failures_for(error)]
+
+
+def _surely_unsent(error: ForgeError) -> ForgeError:
+    """Return *error*, or one of the same cause that says that no entity was written."""
+    if not isinstance(error, AnswerLost | ServiceFault):
+        return error
+    refusal = NotSent(f"not sent, because its unique values could not be claimed: {error}")
+    refusal.__cause__ = error
+    return refusal
+
+
+def _unclaimed(
+    unit: UnitOfWork, plan: WritePlan, claims: Claims, error: ForgeError
+) -> list[ItemFailure]:
+    """Return the failures where claims were refused: nothing of the plan was sent."""
+    unsent = _unsent(unit, plan.stages)
+    if claims.blamed is None:
+        return [ItemFailure(each.entity, each.key, error) for each in unsent]
+    if len(unsent) > 1:
+        error.add_note(f"{len(unsent) - 1} other writes were not sent")
+    blamed = ItemFailure(*claims.blamed, error)
+    return [each for each in unsent if (each.entity, each.key) != claims.blamed] + [blamed]
 
 
 def _report(saved: Sequence[WriteItem], calls: int) -> FlushReport:

@@ -18,5 +18,6 @@ from .registry import Registry as Registry
 from .registry import default_registry as default_registry
 from .reverses import Reverse as Reverse
 from .reverses import reverse as reverse
+from .uniques import unique as unique
 
 declare_source(default_registry.schemas)

@@ -109,31 +109,42 @@ else:
 
 @overload
 def attr(
-    *, default: T, alias: str | None = None, **options: Unpack[AttrOptions]
+    *,
+    default: T,
+    alias: str | None = None,
+    unique: bool = False,
+    **options: Unpack[AttrOptions],
 ) -> Attr[T]: ...
 @overload
 def attr(
     *,
     default_factory: Callable[[], T],
     alias: str | None = None,
+    unique: bool = False,
     **options: Unpack[AttrOptions],
 ) -> Attr[T]: ...
 @overload
-def attr(*, alias: str | None = None, **options: Unpack[AttrOptions]) -> Attr[Any]: ...
+def attr(
+    *, alias: str | None = None, unique: bool = False, **options: Unpack[AttrOptions]
+) -> Attr[Any]: ...
 def attr(
     *,
     default: Any = PydanticUndefined,
     default_factory: Callable[[], Any] | None = None,
     alias: str | None = None,
+    unique: bool = False,
     **options: Any,
 ) -> Any:
     """Give an attribute a default, an alias (its name in the store) or constraints.
 
-    Everything is by keyword, because type checkers look for ``default=`` by name. The
-    options are those of pydantic's ``Field``; ``init=False`` tells checkers that the class
-    fills it in, as it does a discriminator.
+    With *unique* no two entities have the same value; an absent one is nobody's. Everything
+    is by keyword, because type checkers look for ``default=`` by name. The other options are
+    those of pydantic's ``Field``; ``init=False`` tells checkers that the class fills it in, as
+    it does a discriminator.
     """
     given: dict[str, Any] = {**options, "alias": alias, "init": None}
+    if unique:
+        given["json_schema_extra"] = dict(UNIQUE_MARK)
     chosen = {name: value for name, value in given.items() if value is not None}
     if default_factory is not None:
         return Field(default_factory=default_factory, **chosen)
@@ -192,6 +203,9 @@ def ref(
     options["json_schema_extra"] = {_REFERENCE: rules._asdict()}
     return attr(default=default, alias=alias, **options)
 
+
+UNIQUE_MARK: Final = {"x-forge-orm": "unique"}
+"""What the pydantic field of a unique attribute carries, so that the mapping finds it."""
 
 VERSION_MARK: Final = {"x-forge-orm": "version"}
 """What a version's pydantic field carries, so that the mapping finds it."""

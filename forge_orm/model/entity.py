@@ -26,6 +26,7 @@ from .mapping import Declaration, EntityMapping, UnknownMapping
 from .references import Ref, ReferenceCodec
 from .registry import Registry, default_registry
 from .reverses import Reverse
+from .uniques import Unique
 
 if TYPE_CHECKING:
     # pydantic keeps its metaclass private; only its type is needed, and only by checkers.
@@ -72,7 +73,7 @@ class EntityMeta(ModelMetaclass):
             finally:
                 _building.reset(token)
             _refuse_members(label, _RESERVED.intersection(cls.model_fields))
-            _bind_indexes(cls, written)
+            _bind(cls, written)
             lifetime = declared_lifetime(cls, ttl, ttl_on_update, metadata)
             _declare(cls, name, key, lifetime, registry, family, kind)
             return cls
@@ -118,10 +119,10 @@ def _refuse_members(label: str, names: Iterable[str]) -> None:
 _RESERVED = frozenset({"key", "index", "query", "metadata", "with_key", "key_for", "parse_key"})
 
 
-def _bind_indexes(cls: type[Any], body: dict[str, Any]) -> None:
+def _bind(cls: type[Any], body: dict[str, Any]) -> None:
     fields = {id(value): name for name, value in body.items() if isinstance(value, FieldInfo)}
     for label, value in body.items():
-        if isinstance(value, Index):
+        if isinstance(value, Index | Unique):
             value.bind(label, cls.__name__, fields)
 
 
@@ -134,13 +135,8 @@ def _declare(
     family: Family | None,
     kind: Any,
 ) -> None:
-    bases: list[type[Any]] = [*reversed(cls.__mro__)]
-    indexes: dict[str, Index[..., Any]] = {
-        label: value
-        for base in bases
-        for label, value in vars(base).items()
-        if isinstance(value, Index)
-    }
+    indexes: tuple[Index[..., Any], ...] = _members(cls, Index)
+    uniques: tuple[Unique, ...] = _members(cls, Unique)
     new = name is not None
     if family is not None and family.root is None:
         found_family(cls, family, name)
@@ -153,7 +149,7 @@ def _declare(
     type.__setattr__(cls, "__forge_key__", key)
     type.__setattr__(cls, "__forge_root__", cls if family is None else family.root)
     stored_kind = None if kind is None else str(getattr(kind, "value", kind))
-    declaration = Declaration(name, key, tuple(indexes.values()), lifetime, family, stored_kind)
+    declaration = Declaration(name, key, indexes, lifetime, family, stored_kind, uniques)
     type.__setattr__(cls, "__forge_declaration__", declaration)
     type.__setattr__(cls, "__forge__", _Unfinished())
     declare_hooks(cls)
@@ -163,6 +159,13 @@ def _declare(
         family.expect(cls)
     if new and name is not None:
         chosen.add(name, cls)
+
+
+def _members(cls: Any, kind: type[Any]) -> Any:
+    """Return what *cls* and its bases declare of one *kind*; a class overrides its bases."""
+    bases: list[type[Any]] = [*reversed(cls.__mro__)]
+    members = [member for base in bases for member in vars(base).items()]
+    return tuple({label: value for label, value in members if isinstance(value, kind)}.values())
 
 
 def _names_of(cls: Any) -> dict[str, type[Any]]:
@@ -305,7 +308,7 @@ class Entity(BaseModel, metaclass=EntityMeta):
 
     __slots__ = ("_forge_key", "_forge_origin")
 
-    model_config = ConfigDict(ignored_types=(Index, KeyAttribute, Reverse))
+    model_config = ConfigDict(ignored_types=(Index, KeyAttribute, Reverse, Unique))
     __forge_declaration__: ClassVar[Declaration]
     __forge_references__: ClassVar[Mapping[str, ReferenceCodec]] = {}
     __forge_root__: ClassVar[type[Any]]

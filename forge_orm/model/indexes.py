@@ -52,7 +52,7 @@ class Index(Generic[P, R, V]):
         """
 
         def field(part: object) -> str:
-            return _field_name(part, f"{owner}.{label}", fields)
+            return field_name(part, f"{owner}.{label}", fields)
 
         partition = tuple(field(part) for part in self._partition)
         self.declared = IndexSchema(self._name or label, field(self._range), partition)
@@ -88,7 +88,8 @@ class BoundIndex(Generic[E, P, R, V]):
         return search
 
 
-def _field_name(part: object, label: str, fields: Mapping[int, str]) -> str:
+def field_name(part: object, label: str, fields: Mapping[int, str]) -> str:
+    """Return the field that *part* of the declaration *label* names."""
     if isinstance(part, str):
         return part
     if isinstance(part, Expr):

@@ -9,7 +9,12 @@ from functools import cached_property
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from pydantic import BaseModel, Secret, SecretBytes, SecretStr, TypeAdapter, ValidationError
-from pydantic_core import PydanticSerializationError, SchemaSerializer, to_json
+from pydantic_core import (
+    PydanticSerializationError,
+    PydanticUndefined,
+    SchemaSerializer,
+    to_json,
+)
 
 from .. import limits
 from ..errors import CorruptValue, DeclarationError, InvalidValue, QueryError, UnknownIndex
@@ -23,7 +28,7 @@ from ..schema import (
     IndexSchema,
     violations,
 )
-from .attributes import VERSION_MARK
+from .attributes import UNIQUE_MARK, VERSION_MARK
 from .codecs import Codec, nested_encoder, operand_encoder, storage_of
 from .indexes import Index
 from .keys import KeyPart, KeyTemplate, check_key
@@ -32,6 +37,7 @@ from .lifetime import Lifetime
 from .references import ReferenceCodec
 from .rules import delete_rules
 from .storage import Readers, StoredField, stored_form
+from .uniques import UNIQUES_MAX, Unique, UniqueMapping
 
 E = TypeVar("E", bound=BaseModel)
 
@@ -63,6 +69,7 @@ class Declaration:
     lifetime: Lifetime
     family: Family | None = None
     kind: str | None = None
+    uniques: tuple[Unique, ...] = ()
 
 
 class EntityMapping(Generic[E]):
@@ -90,6 +97,7 @@ class EntityMapping(Generic[E]):
         self.template = self._template(declaration.key)
         self._expressions: dict[str, Expr[Any, Any]] = {}
         self.version = self._version()
+        self.uniques = self._uniques(declaration)
         self.lifetime, self.ttl = declaration.lifetime, declaration.lifetime.ttl
         self.mutable = tuple(item for item in self.attributes.values() if item.mutable)
         self.watched = bool(self.mutable)  # or that of another kind is; see Family
@@ -171,6 +179,73 @@ class EntityMapping(Generic[E]):
         if found and found[0].codec.type is not AttributeType.INTEGER:
             raise DeclarationError(f"{self.label}.{found[0].field}: a version is an int")
         return found[0] if found else None
+
+    def _uniques(self, declaration: Declaration) -> tuple[UniqueMapping, ...]:
+        """Return what is unique: marked attributes first, then what `unique` declares."""
+        fields = self.cls.model_fields
+        marked = [
+            (field,)
+            for field in self.attributes
+            if field in fields and fields[field].json_schema_extra == UNIQUE_MARK
+        ]
+        if self.name:
+            for (field,) in marked:
+                self._refuse_shared(field)
+        groups = [*marked, *(each.fields for each in declaration.uniques)]
+        found = [self._unique(group) for group in groups] if self.name else []
+        named = [each.attributes for each in found]
+        if doubled := next((each for each in named if named.count(each) > 1), None):
+            raise DeclarationError(f"{self.label}: {', '.join(doubled)} is unique twice")
+        if len(found) > UNIQUES_MAX:
+            raise DeclarationError(
+                f"{self.label} has {len(found)} unique values; at most {UNIQUES_MAX}, so that "
+                "a save that changes all of them fits one transaction"
+            )
+        self._refuse_kinds_own(declaration.family, named)
+        return tuple(found)
+
+    def _refuse_kinds_own(self, family: Family | None, named: list[tuple[str, ...]]) -> None:
+        """Refuse what is unique in one kind only: a row's kind is not known by its key."""
+        if family is None or family.root is self.cls:
+            return
+        known = [each.attributes for each in family.root.__forge__.uniques]
+        if own := next((each for each in named if each not in known), None):
+            raise DeclarationError(
+                f"{self.label}: {', '.join(own)} is unique, and must be declared so by "
+                f"{family.root.__name__}, whose entity it shares with other kinds"
+            )
+
+    def _unique(self, group: tuple[str, ...]) -> UniqueMapping:
+        items = [self._unique_attribute(field) for field in dict.fromkeys(group)]
+        floats = {item.name for item in items if item.codec.type is AttributeType.FLOAT}
+        # Sorted: the reservations stay where they are when a declaration is reordered.
+        names = tuple(sorted(item.name for item in items))
+        return UniqueMapping(self.name, names, frozenset(floats))
+
+    def _unique_attribute(self, field: str) -> AttributeMapping:
+        if (item := self.attributes.get(field)) is None:
+            known = ", ".join(self.attributes)
+            raise DeclarationError(
+                f"{self.label}: unique names {field!r}, which is no stored attribute; known "
+                f"are {known}"
+            )
+        if item.codec.type is AttributeType.ANY:
+            raise DeclarationError(
+                f"{self.label}.{field} is stored as type 'any' and cannot be unique; make a "
+                "scalar unique (a computed field can derive one)"
+            )
+        if item is self.version:
+            raise DeclarationError(f"{self.label}.{field} is a version and cannot be unique")
+        return item
+
+    def _refuse_shared(self, field: str) -> None:
+        default = self.cls.model_fields[field].default
+        if default is not None and default is not PydanticUndefined:
+            raise DeclarationError(
+                f"{self.label}.{field} is unique and has the default {default!r}, which only "
+                "one entity could have. Leave the default out, or declare it optional with "
+                "default=None: an absent value is not reserved"
+            )
 
     def _template(self, text: str | None) -> KeyTemplate | None:
         if text is None:

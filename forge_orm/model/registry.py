@@ -7,6 +7,7 @@ from typing import Any
 
 from ..errors import DeclarationError
 from ..schema import EntitySchema, set_violations
+from .uniques import RESERVATIONS
 
 
 class Registry:
@@ -48,11 +49,14 @@ class Registry:
     def schemas(self) -> tuple[EntitySchema, ...]:
         """Return what the classes declare to the service, in order of declaration.
 
-        Raises `DeclarationError` if they break a rule taken together (20 entities an app).
+        Where a class has unique values, the entity of their reservations comes last. Raises
+        `DeclarationError` if they break a rule taken together (20 entities an app).
         """
         if self._schemas is not None:
             return self._schemas
         schemas = tuple(cls.__forge__.declared_schema() for cls in self._classes.values())
+        if any(cls.__forge__.uniques for cls in self._classes.values()):
+            schemas = (*schemas, RESERVATIONS)
         if problems := list(set_violations(schemas)):
             raise DeclarationError(f"registry {self.name!r}: " + "; ".join(problems))
         self._schemas = schemas

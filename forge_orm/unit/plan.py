@@ -6,8 +6,9 @@ A pure function from writes to calls, so that it can be read before anything is 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
 
 from .. import limits
@@ -26,11 +27,13 @@ from ..operations import (
     batch_delete,
     batch_set,
     entity_delete,
+    entity_get,
     entity_set,
     transaction,
 )
 from ..units import units_of
 from .cascade import Deletion
+from .reservations import Reserving
 
 T = TypeVar("T")
 
@@ -48,7 +51,7 @@ class WriteItem(NamedTuple):
     *name* is its class (the common base, where one entity has several kinds) and its key.
     *attributes* are the changed ones, empty for a new entity. *create* makes the write fail
     where the key exists, *update* where it does not. *touch* says that nothing is to change
-    but its time to live.
+    but its time to live. *reserving* is what becomes of reservations of unique values.
     """
 
     name: tuple[type[Any], str]
@@ -61,6 +64,7 @@ class WriteItem(NamedTuple):
     create: bool = False
     update: bool = False
     touch: bool = False
+    reserving: Reserving | None = None
 
     @property
     def mapping(self) -> EntityMapping[Any]:
@@ -105,6 +109,12 @@ class WriteItem(NamedTuple):
         stored = {**(self.stored or {}), str(self.version_name): version}
         return self._replace(stored=stored, value=self.mapping.dump(stored, self.name[1]))
 
+    @property
+    def guarded(self) -> tuple[Condition[Any], ...]:
+        """Its conditions, with those that unique values bring along."""
+        guard = () if self.reserving is None else self.reserving.guard
+        return (*self.conditions, *guard)
+
     def under(self, conditions: tuple[Condition[Any], ...]) -> WriteItem:
         """Return the same write, under further *conditions*."""
         return self._replace(conditions=(*self.conditions, *conditions))
@@ -120,7 +130,7 @@ class WriteItem(NamedTuple):
             verb = "touch" if self.touch else verb
             what = f"{verb} {entity} {key!r}{changed}, {len(self.value)} bytes"
         ttl = f", ttl {self.ttl}" if self.ttl is not None else ""
-        return f"{what}{ttl}{_when(self.conditions)}"
+        return f"{what}{ttl}{_when(self.guarded)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +138,19 @@ class PlannedCall:
     """One call: its items, and the operation that carries them.
 
     *receipt* is a plain key that a transaction sets besides, to be known by later.
+    *also* says in words what else it carries: reservations of unique values.
     """
 
     items: tuple[WriteItem, ...]
     checks: tuple[Check, ...]
-    operation: Operation[BatchOutcome] | Operation[Stored[Any] | None] | Operation[None]
+    operation: (
+        Operation[BatchOutcome]
+        | Operation[Stored[Any] | None]
+        | Operation[None]
+        | Operation[bytes | None]
+    )
     receipt: str | None = None
+    also: tuple[str, ...] = ()
 
     @property
     def path(self) -> str:
@@ -156,7 +173,7 @@ class PlannedCall:
 
     def __str__(self) -> str:
         """Show the call and its items, one a line."""
-        count = len(self.items) + len(self.checks)
+        count = len(self.items) + len(self.checks) + len(self.also)
         cost = f"{self.bytes} bytes, {_counted(self.units, 'unit')}"
         lines = [f"{self.path}: {_counted(count, 'item')}, {cost}"]
         lines += [f"  {item}" for item in self.items]
@@ -165,7 +182,7 @@ class PlannedCall:
             for test in self.checks
         ]
         lines += [f"  receipt {self.receipt!r}"] if self.receipt else []
-        return "\n".join(lines)
+        return "\n".join([*lines, *(f"  {line}" for line in self.also)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,16 +193,23 @@ class WritePlan:
     *unknown* are writes whose answer was lost, and that may not be sent twice: what became
     of them is read before anything else is sent. *lookups* are deletions with rules, before
     which a commit looks up what refers to the entity; `Session.prepare` does so at once.
+
+    Before the stages, in the calls of *first*, unique values are claimed and rows read that
+    the session does not know; if a row is there already, its transaction frees what it had.
     """
 
     stages: tuple[tuple[PlannedCall, ...], ...] = ()
     unknown: tuple[WriteItem, ...] = ()
     lookups: tuple[Deletion, ...] = ()
+    first: tuple[PlannedCall, ...] = ()
+    again: Callable[[Sequence[WriteItem]], WritePlan] | None = field(
+        default=None, compare=False
+    )
 
     @property
     def calls(self) -> tuple[PlannedCall, ...]:
         """Every call, in order."""
-        return tuple(call for stage in self.stages for call in stage)
+        return (*self.first, *(call for stage in self.stages for call in stage))
 
     @property
     def items(self) -> tuple[WriteItem, ...]:
@@ -230,7 +254,44 @@ def make_plan(
 
     *together* wants one transaction for everything, whatever *atomic* says.
     """
-    guarded = [item for item in items if item.conditions]
+    plan = _grouped(items, checks, atomic, together)
+    first = tuple(_first(items))
+    if not first:
+        return plan
+    return replace(plan, first=first, again=partial(_settled, first, checks, atomic, together))
+
+
+def _settled(
+    first: tuple[PlannedCall, ...],
+    checks: Sequence[Check],
+    atomic: Atomic,
+    together: bool,
+    items: Sequence[WriteItem],
+) -> WritePlan:
+    """Return the plan of *items* again, now that claims were made and rows read."""
+    return replace(_grouped(items, checks, atomic, together), first=first)
+
+
+def _first(items: Iterable[WriteItem]) -> Iterator[PlannedCall]:
+    reserving = [(item, item.reserving) for item in items if item.reserving is not None]
+    for _, does in reserving:
+        for claim in does.all_claims:
+            yield PlannedCall((), (), claim.make(), also=(f"claim {claim.reservation}",))
+    for item, does in reserving:
+        if does.unread:
+            entity, key = item.address
+            yield PlannedCall((), (), entity_get(entity, key), also=(f"read {entity} {key!r}",))
+
+
+def _grouped(
+    items: Sequence[WriteItem], checks: Sequence[Check], atomic: Atomic, together: bool
+) -> WritePlan:
+    guarded = [item for item in items if item.conditions or item.reserving is not None]
+    if atomic == "never" and any(item.reserving is not None for item in guarded):
+        raise SessionError(
+            "unique values need a transaction, and this session has atomic='never'; use "
+            "atomic='auto'"
+        )
     if atomic == "never" and (guarded or checks):
         raise SessionError(
             "conditions need a transaction, and this session has atomic='never'; "
@@ -239,16 +300,18 @@ def make_plan(
     if not items and not checks:
         return WritePlan()
     if atomic == "always" or checks or together:
-        return WritePlan(((_one_transaction(items, checks),),))
-    created = [item for item in items if item.create]
-    plain = [item for item in items if not item.conditions and not item.create]
+        return WritePlan(((one_transaction(items, checks),),))
+    alone = [item for item in items if not item.conditions and item.reserving is None]
+    created = [item for item in alone if item.create]
+    plain = [item for item in alone if not item.create]
     single = (*map(_single, created), *_batches(plain))
     stages = (tuple(_transactions(guarded)), single)
     return WritePlan(tuple(stage for stage in stages if stage))
 
 
-def _one_transaction(items: Sequence[WriteItem], checks: Sequence[Check]) -> PlannedCall:
-    count, limit = len(items) + len(checks), limits.TRANSACTION_MAX_ITEMS
+def one_transaction(items: Sequence[WriteItem], checks: Sequence[Check]) -> PlannedCall:
+    """Return the transaction of *items* and *checks*; raises `SessionError` if too large."""
+    count, limit = sum(map(_count, items)) + len(checks), limits.TRANSACTION_MAX_ITEMS
     if count > limit:
         raise SessionError(
             f"{count} operations do not fit one transaction: the limit is {limit}, so "
@@ -257,32 +320,60 @@ def _one_transaction(items: Sequence[WriteItem], checks: Sequence[Check]) -> Pla
     for item in items:
         _refuse_create(item)
     _refuse_twins([*(item.address for item in items), *((c.entity, c.key) for c in checks)])
-    operation = transaction([_write(item) for item in items], checks)
+    does = [item.reserving for item in items if item.reserving is not None]
+    writes = [*map(_write, items), *(write for each in does for write in each.writes())]
+    operation = transaction(writes, checks)
     size, most = len(operation.request.body), limits.PAYLOAD_MAX_BYTES
     if size > most:
         raise SessionError(
             f"{size} bytes do not fit one transaction: the limit is {most}, so {size - most} "
             "too many. Commit in parts, or use atomic='auto'"
         )
-    return PlannedCall(tuple(items), tuple(checks), operation)
+    also = tuple(line for each in does for line in each.lines())
+    return PlannedCall(tuple(items), tuple(checks), operation, also=also)
 
 
 def _transactions(items: Sequence[WriteItem]) -> Iterator[PlannedCall]:
-    for apart in _apart(items):
-        for chunk in _chunks(apart, limits.TRANSACTION_MAX_ITEMS, _size):
-            yield _one_transaction(chunk, ())
+    for apart in _apart(_linked(items)):
+        for chunk in _chunks(
+            apart, limits.TRANSACTION_MAX_ITEMS, _total(_size), _total(_count)
+        ):
+            yield one_transaction([item for group in chunk for item in group], ())
 
 
-def _apart(items: Sequence[WriteItem]) -> Iterator[list[WriteItem]]:
-    """Keep items of one key in different transactions, whatever their entities."""
-    groups: list[dict[str, WriteItem]] = []
+def _linked(items: Sequence[WriteItem]) -> list[list[WriteItem]]:
+    """Put items together that pass a unique value from one to another."""
+    givers = {key for item in items if item.reserving for key in item.reserving.givers}
+    if not givers:
+        return [[item] for item in items]
+    groups: list[list[WriteItem]] = []
     for item in items:
-        key = item.name[1]
-        group = next((group for group in groups if key not in group), None)
-        if group is None:
-            groups.append(group := {})
-        group[key] = item
-    yield from (list(group.values()) for group in groups)
+        joined = [group for group in groups if _pass(group, item)]
+        groups = [group for group in groups if group not in joined]
+        groups.append([*(each for group in joined for each in group), item])
+    return groups
+
+
+def _pass(group: Sequence[WriteItem], item: WriteItem) -> bool:
+    return any(_gives(one, item) or _gives(item, one) for one in group)
+
+
+def _gives(giver: WriteItem, taker: WriteItem) -> bool:
+    same = giver.address[0] == taker.address[0]
+    return same and taker.reserving is not None and giver.name[1] in taker.reserving.givers
+
+
+def _apart(groups: Sequence[Sequence[WriteItem]]) -> Iterator[list[Sequence[WriteItem]]]:
+    """Keep items of one key in different transactions, whatever their entities."""
+    layers: list[tuple[set[str], list[Sequence[WriteItem]]]] = []
+    for group in groups:
+        keys = {item.name[1] for item in group}
+        layer = next((layer for layer in layers if keys.isdisjoint(layer[0])), None)
+        if layer is None:
+            layers.append(layer := (set(), []))
+        layer[0].update(keys)
+        layer[1].append(group)
+    yield from (listed for _, listed in layers)
 
 
 def _refuse_twins(addresses: Sequence[tuple[str, str]]) -> None:
@@ -317,7 +408,7 @@ def _single(item: WriteItem) -> PlannedCall:
 
 
 def _refuse_create(item: WriteItem) -> None:
-    if item.create:
+    if item.create and item.reserving is None:
         entity, key = item.address
         raise SessionError(
             f"insert of {entity} {key!r} cannot be part of a transaction: the service takes "
@@ -325,28 +416,50 @@ def _refuse_create(item: WriteItem) -> None:
         )
 
 
-def _chunks(items: Iterable[T], most: int, size_of: Callable[[T], int]) -> Iterator[list[T]]:
-    """Cut *items* so that each chunk stays within *most* items and the payload limit."""
+def _one(_: object) -> int:
+    return 1
+
+
+def _chunks(
+    items: Iterable[T],
+    most: int,
+    size_of: Callable[[T], int],
+    count_of: Callable[[T], int] = _one,
+) -> Iterator[list[T]]:
+    """Cut *items* so that each chunk stays within *most* operations and the payload limit."""
     chunk: list[T] = []
-    size = 2
+    count, size = 0, 2
     for item in items:
-        added = size_of(item)
-        if chunk and (len(chunk) == most or size + added > limits.PAYLOAD_MAX_BYTES):
+        more, added = count_of(item), size_of(item)
+        if chunk and (count + more > most or size + added > limits.PAYLOAD_MAX_BYTES):
             yield chunk
-            chunk, size = [], 2
+            chunk, count, size = [], 0, 2
         chunk.append(item)
-        size += added
+        count, size = count + more, size + added
     if chunk:
         yield chunk
 
 
+def _total(measure: Callable[[WriteItem], int]) -> Callable[[Sequence[WriteItem]], int]:
+    return lambda group: sum(map(measure, group))
+
+
+def _count(item: WriteItem) -> int:
+    """Return how many operations an item is in a transaction."""
+    return 1 + (0 if item.reserving is None else len(item.reserving.keys))
+
+
 def _size(item: WriteItem) -> int:
     """Return how many bytes an item takes in a body, at most."""
-    return len(item.value or b"") + 6 * len(item.name[1]) + _AROUND + 300 * len(item.conditions)
+    around = _AROUND + 300 * len(item.guarded) + _RESERVATION * (_count(item) - 1)
+    return len(item.value or b"") + 6 * len(item.name[1]) + around
 
 
 _AROUND = 300
 """Bytes around a value: field names, entity name, time to live."""
+
+_RESERVATION = 12_000
+"""Bytes of a reservation, and of the condition that its value is as it was, at most."""
 
 
 def _item(item: WriteItem) -> BatchItem:
@@ -356,7 +469,7 @@ def _item(item: WriteItem) -> BatchItem:
 
 def _write(item: WriteItem) -> Write:
     entity, key = item.address
-    return Write(key, entity, item.value, item.ttl, item.conditions)
+    return Write(key, entity, item.value, item.ttl, item.guarded)
 
 
 def _counted(number: int, noun: str) -> str:

@@ -7,7 +7,7 @@ A transaction is carried out whole or not at all, so its receipt tells in every 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from itertools import count
@@ -15,7 +15,7 @@ from typing import Final
 
 from ..model.keys import new_ulid
 from ..operations import signed
-from .plan import PlannedCall, WritePlan
+from .plan import PlannedCall, WriteItem, WritePlan
 
 PREFIX: Final = "forge-orm:receipt:"
 LIFE: Final = timedelta(days=1)
@@ -37,7 +37,14 @@ class Receipts:
         """Let each transaction of *plan* that has room for it write a receipt."""
         numbers = count()
         stages = [tuple(self._signed(stage, numbers)) for stage in plan.stages]
-        return replace(plan, stages=tuple(stages))
+        written = replace(plan, stages=tuple(stages))
+        if (again := plan.again) is None:
+            return written
+
+        def sign_again(items: Sequence[WriteItem]) -> WritePlan:
+            return self.sign(again(items))
+
+        return replace(written, again=sign_again)
 
     def _signed(
         self, stage: tuple[PlannedCall, ...], numbers: Iterator[int]

@@ -38,6 +38,7 @@ from .identity import IdentityMap, Name, is_kind, of_kind, wrong_kind
 from .plan import Atomic, PlannedCall, WriteItem, WritePlan, make_plan
 from .presence import present
 from .receipts import Receipts
+from .unique import reserved, settled_between
 
 E = TypeVar("E", bound=Entity)
 
@@ -400,7 +401,8 @@ class UnitOfWork:
     def plan(self, atomic: Atomic, only: Container[Name] | None = None) -> WritePlan:
         """Return what a flush would send, of *only* these names if they are given.
 
-        Raises `InvalidValue`, `SessionError`.
+        Raises `InvalidValue`, `SessionError`, and `UniqueViolation` where two entities of it
+        want the same unique value.
         """
         wanted = (item for item in self._items() if only is None or item.name in only)
         items = {item.name: self._versioned(item) for item in wanted}
@@ -411,13 +413,13 @@ class UnitOfWork:
             else:
                 checks.append(Check(key, cls.__forge__.name, conditions))
         for name, item in items.items():
-            if item.update:
+            if item.update and not name[0].__forge__.uniques:  # their guard asks it already
                 given = present(item.mapping, item.conditions)
                 items[name] = item._replace(conditions=given)
             elif item.touch and not item.conditions and atomic != "never":
                 items[name] = item.under(self._as_read(item))
-        together = bool(self._required)
-        plan = make_plan(tuple(items.values()), tuple(checks), atomic, together=together)
+        writes = settled_between([self._reserved(item) for item in items.values()])
+        plan = make_plan(writes, tuple(checks), atomic, together=bool(self._required))
         if self._receipts is not None:
             plan = self._receipts.sign(plan)
         blocking, lookups = self.unsettled.blocking, self.deletions()
@@ -603,6 +605,12 @@ class UnitOfWork:
             )
         same: Condition[Any] = KeyCondition(version.name, Operator.EQUAL_TO, (before,))
         return item.under((same,)).numbered(before + 1)
+
+    def _reserved(self, item: WriteItem) -> WriteItem:
+        """Let a write claim and free what is unique in it."""
+        if not item.name[0].__forge__.uniques:
+            return item
+        return reserved(item, self._before(item))
 
     def _changed(self) -> Iterator[Entity]:
         """Yield every entity that may differ from what was read, each once."""

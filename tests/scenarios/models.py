@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel
 
-from forge_orm import Attr, Entity, Registry, attr, index
+from forge_orm import Attr, Entity, Registry, attr, index, unique, version
 
 registry = Registry("scenarios")
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -44,6 +44,22 @@ class Task(Entity, name="task", key="task:{project}:{number}", registry=registry
 
 class Note(Entity, name="note", registry=registry):
     text: Attr[str] = attr()
+
+
+class Member(Entity, name="member", key="member:{number}", registry=registry):
+    number: Attr[int] = attr()
+    email: Attr[str | None] = attr(default=None, unique=True)
+    team: Attr[str] = attr(default="red")
+    shirt: Attr[float | None] = attr(default=None)
+    tags: Attr[list[str]] = attr(default_factory=list)
+
+    one_shirt = unique(team, shirt)
+
+
+class Pass(Entity, name="pass", key="pass:{number}", registry=registry):
+    number: Attr[int] = attr()
+    code: Attr[str] = attr(unique=True)
+    revision: Attr[int] = version()
 
 
 def make_tasks(count: int, project: str = "P") -> list[Task]:

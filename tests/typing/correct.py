@@ -47,6 +47,7 @@ from forge_orm import (
     Stored,
     Stream,
     Tenant,
+    UniqueViolation,
     UnknownKind,
     WriteEvent,
     WritePlan,
@@ -58,6 +59,7 @@ from forge_orm import (
     index,
     ref,
     reverse,
+    unique,
 )
 
 registry = Registry("typing")
@@ -98,6 +100,21 @@ class Task(Base, name="task", key="task:{project}:{ulid}"):
 class Summary(BaseModel):
     title: str
     due: datetime
+
+
+class Member(Base, name="member", key="member:{ulid}"):
+    email: Attr[str] = attr(unique=True, min_length=3)
+    code: Attr[int | None] = attr(default=None, unique=True)
+    handle: Attr[str] = attr()
+
+    one_handle = unique(Base.project, handle)
+    one_code = unique("project", "code")
+
+
+def violated(error: UniqueViolation) -> None:
+    assert_type(error.owner, str)
+    assert_type(error.attributes, tuple[str, ...])
+    assert_type(error.passing, bool)
 
 
 class Plain(Entity, name="plain", registry=registry):

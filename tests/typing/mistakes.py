@@ -23,9 +23,23 @@ from forge_orm import (
     capture,
     index,
     ref,
+    unique,
 )
 
-from .correct import Box, Event, Login, Lot, Other, Plain, Status, Task, Team, Ticket, User
+from .correct import (
+    Box,
+    Event,
+    Login,
+    Lot,
+    Member,
+    Other,
+    Plain,
+    Status,
+    Task,
+    Team,
+    Ticket,
+    User,
+)
 
 by_status = Task.index("by_status")
 
@@ -42,6 +56,12 @@ def indexes() -> None:
     Task.by_assignee("u1").startswith("3")  # E: mypy pyright
     Task.by_title().since(3)  # E: mypy pyright
     Task.index(3)  # E: mypy pyright
+
+
+def uniques() -> None:
+    attr(unique="yes")  # E: mypy pyright
+    unique(3)  # E: mypy pyright
+    print(Member.one_handel)  # E: mypy pyright
 
 
 def names() -> None:
