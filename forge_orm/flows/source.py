@@ -109,8 +109,8 @@ class Source(Generic[E]):
         )
         self.page, self.following = self.following, following
         self.done = self.following is None
-        if self._whole and self.skip is None and not self._expires:
-            self._turn(entities, ())
+        if self._whole and self.skip is None:
+            self._turn(unit.alive(entities) if self._expires else entities, ())
         else:
             self._sift(unit, from_json(body)["data"], entities)
         return len(entities)
