@@ -49,12 +49,11 @@ def mutated(entity: Entity, origin: Origin) -> bool:
     mapping = type(entity).__forge__
     values = entity.__dict__
     before = origin.value(str(key_of(entity)))
-    now: dict[str, Any] = {}
     for item in mapping.mutable:
         value = getattr(entity, item.field) if item.computed else values.get(item.field)
-        now[item.name] = None if value is None else item.store(value)
-    if to_json(now) != to_json({name: before.get(name) for name in now}):
-        return True
+        now = None if value is None else item.store(value)
+        if to_json(now) != to_json(before.get(item.name)):
+            return True
     return mapping.open and to_json(mapping.stored(entity)) != to_json(before)
 
 

@@ -243,6 +243,10 @@ class WritePlan:
     __repr__ = __str__
 
 
+NOTHING: Final = WritePlan()
+"""The plan of a unit of work without writes."""
+
+
 def make_plan(
     items: Sequence[WriteItem],
     checks: Sequence[Check],
@@ -298,7 +302,7 @@ def _grouped(
             "use atomic='auto', or leave the conditions out"
         )
     if not items and not checks:
-        return WritePlan()
+        return NOTHING
     if atomic == "always" or checks or together:
         return WritePlan(((one_transaction(items, checks),),))
     alone = [item for item in items if not item.conditions and item.reserving is None]

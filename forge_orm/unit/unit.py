@@ -35,7 +35,7 @@ from .doubts import Stored, Unsettled, Verdict
 from .events import Hooking
 from .expiry import Now, expiry, has_expired, metadata_of, never, remaining, unchanged
 from .identity import IdentityMap, Name, is_kind, of_kind, wrong_kind
-from .plan import Atomic, PlannedCall, WriteItem, WritePlan, make_plan
+from .plan import NOTHING, Atomic, PlannedCall, WriteItem, WritePlan, make_plan
 from .presence import present
 from .receipts import Receipts
 from .unique import reserved, settled_between
@@ -406,6 +406,8 @@ class UnitOfWork:
         """
         wanted = (item for item in self._items() if only is None or item.name in only)
         items = {item.name: self._versioned(item) for item in wanted}
+        if not items and not self._required and not self.unsettled.blocking:
+            return NOTHING  # most sessions only read
         checks: list[Check] = []
         for (cls, key), (_, conditions) in self._required.items():
             if (item := items.get((cls, key))) is not None:
