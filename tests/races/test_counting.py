@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -19,36 +18,35 @@ from forge_orm import (
     HttpBackend,
     LocalBackend,
     NotSent,
-    Tenant,
     VersionConflict,
 )
 from forge_orm.faults import Faults, Faulty
 from forge_orm.server import ForgeApp, Served
 
-from .worker import Hits, hit, registry
+from .worker import Hits, hit, opened, registry
 
-WRITERS, EACH = 20, {"embedded": 50, "http": 5}
+WRITERS, EACH = 20, 50
 
 
 @pytest.fixture(params=["embedded", "http"])
-def backend(
-    request: pytest.FixtureRequest, tmp_path: Path
-) -> Iterator[LocalBackend | HttpBackend]:
-    with ExitStack() as stack:
-        store = stack.enter_context(LocalBackend(tmp_path / "a.db", schemas=registry))
-        if request.param == "embedded":
-            start(Forge(store))
-            yield store
-            return
-        served = stack.enter_context(Served(ForgeApp(store)))
-        over = stack.enter_context(HttpBackend(served.url, tenant=Tenant(installation="i")))
-        start(Forge(over))
-        yield over
+def where(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A file, or the URL of a local Forge over one."""
+    path = str(tmp_path / "a.db")
+    if request.param == "embedded":
+        yield path
+        return
+    with (
+        LocalBackend(path, schemas=registry) as store,
+        Served(ForgeApp(store)) as served,
+    ):
+        yield served.url
 
 
-def times(backend: LocalBackend | HttpBackend) -> int:
-    """How often each writer counts; over HTTP a thousand in all would take a minute."""
-    return EACH["embedded" if isinstance(backend, LocalBackend) else "http"]
+@pytest.fixture
+def backend(where: str) -> Iterator[LocalBackend | HttpBackend]:
+    with opened(where) as backend:
+        start(Forge(backend))
+        yield backend
 
 
 def start(forge: Forge) -> None:
@@ -65,12 +63,12 @@ def test_threads(backend: LocalBackend | HttpBackend) -> None:
     forge = Forge(backend)
 
     def work(_: int) -> None:
-        for _ in range(times(backend)):
+        for _ in range(EACH):
             forge.run(hit, retries=500)
 
     with ThreadPoolExecutor(WRITERS) as pool:
         list(pool.map(work, range(WRITERS)))
-    assert counted(forge) == WRITERS * times(backend)
+    assert counted(forge) == WRITERS * EACH
 
 
 def test_tasks(backend: LocalBackend | HttpBackend) -> None:
@@ -83,7 +81,7 @@ def test_tasks(backend: LocalBackend | HttpBackend) -> None:
         forge = AsyncForge(backend)
 
         async def work() -> None:
-            for _ in range(times(backend)):
+            for _ in range(EACH):
                 await forge.run(ahit, retries=500)
 
         await asyncio.gather(*[work() for _ in range(WRITERS)])
@@ -91,18 +89,15 @@ def test_tasks(backend: LocalBackend | HttpBackend) -> None:
             await backend.aclose()
 
     asyncio.run(main())
-    assert counted(Forge(backend)) == WRITERS * times(backend)
+    assert counted(Forge(backend)) == WRITERS * EACH
 
 
-def test_processes(tmp_path: Path) -> None:
-    path = tmp_path / "a.db"
-    with LocalBackend(path, schemas=registry) as store:
-        start(Forge(store))
-    command = [sys.executable, "-m", "tests.races.worker", str(path), "100"]
-    writers = [subprocess.Popen(command, cwd=Path(__file__).parents[2]) for _ in range(5)]
-    assert [writer.wait(timeout=60) for writer in writers] == [0] * 5
-    with LocalBackend(path, schemas=registry) as store:
-        assert counted(Forge(store)) == 500
+def test_processes(backend: LocalBackend | HttpBackend, where: str) -> None:
+    command = [sys.executable, "-m", "tests.races.worker", where, str(EACH)]
+    root = Path(__file__).parents[2]
+    writers = [subprocess.Popen(command, cwd=root) for _ in range(WRITERS)]
+    assert [writer.wait(timeout=300) for writer in writers] == [0] * WRITERS
+    assert counted(Forge(backend)) == WRITERS * EACH
 
 
 def test_work_that_always_loses_raises_the_conflict() -> None:

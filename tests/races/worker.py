@@ -1,10 +1,21 @@
-"""One process that counts: python -m tests.races.worker FILE TIMES."""
+"""One process that counts: python -m tests.races.worker FILE-OR-URL TIMES."""
 
 from __future__ import annotations
 
 import sys
 
-from forge_orm import Attr, Entity, Forge, LocalBackend, Registry, Session, attr, version
+from forge_orm import (
+    Attr,
+    Entity,
+    Forge,
+    HttpBackend,
+    LocalBackend,
+    Registry,
+    Session,
+    Tenant,
+    attr,
+    version,
+)
 
 registry = Registry("races")
 
@@ -21,10 +32,16 @@ def hit(session: Session) -> None:
     hits.count += 1
 
 
-def main(path: str, times: int) -> None:
-    with Forge(LocalBackend(path, schemas=registry)) as forge:
+def main(where: str, times: int) -> None:
+    with Forge(opened(where)) as forge:
         for _ in range(times):
             forge.run(hit, retries=500)
+
+
+def opened(where: str) -> LocalBackend | HttpBackend:
+    if where.startswith("http:"):
+        return HttpBackend(where, tenant=Tenant(installation="i"))
+    return LocalBackend(where, schemas=registry)
 
 
 if __name__ == "__main__":
