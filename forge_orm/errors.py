@@ -36,6 +36,7 @@ ForgeError
     ├── Conflict
     │   ├── KeyConflict      create-only, and the key exists
     │   ├── KeyAbsent        update-only, and the key does not
+    │   ├── TargetMissing    what a checked reference leads to does not exist
     │   ├── VersionConflict  somebody saved it since it was read
     │   ├── UniqueViolation  another entity has the value that must be unique
     │   └── ConditionFailed  a condition of a transaction did not hold
@@ -396,6 +397,35 @@ class KeyAbsent(Conflict):
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle with what it names."""
         return type(self), (self.entity, self.key)
+
+
+class TargetMissing(Conflict):
+    """What a checked reference leads to does not exist, so nothing was written.
+
+    Attributes:
+        entity: the name of the entity that was to be saved.
+        key: its key.
+        attribute: the name of the reference.
+        target: the name of the entity that it refers to.
+        target_key: the key under which nothing is stored.
+    """
+
+    def __init__(
+        self, entity: str, key: str, attribute: str, target: str, target_key: str
+    ) -> None:
+        """Name both sides."""
+        self.entity, self.key, self.attribute = entity, key, attribute
+        self.target, self.target_key = target, target_key
+        super().__init__(
+            "CONDITIONAL_CHECK_FAILED",
+            f"{entity} {key!r} was not saved: {attribute} refers to {target} {target_key!r}, "
+            "and nothing is stored under that key. Save that first, or refer to another",
+            status=400,
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle with what it names."""
+        return type(self), (self.entity, self.key, self.attribute, self.target, self.target_key)
 
 
 class VersionConflict(Conflict):

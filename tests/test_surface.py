@@ -34,7 +34,7 @@ _PROMISED = """
     Attr Entity Metadata Ref Registry Reverse attr index ref registry reverse unique version
     Query Question RangeQuery Search Selection Explanation CursorError ScanRefused SortTooLarge
     VersionConflict UniqueViolation BudgetExceeded UnknownIndex StaleIndex NotLoaded
-    DanglingReference DeleteRestricted CascadeTooLarge
+    DanglingReference DeleteRestricted CascadeTooLarge TargetMissing
     MetadataField Page KvsPage Stored Stream AsyncStream Progress
     FlushReport WritePlan ItemFailure CommitOutcome Call Calls capture
     CommitEvent WriteEvent after before HookFailed Budget BudgetUsage

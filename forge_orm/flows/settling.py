@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -15,6 +15,7 @@ from ..errors import (
     ItemFailure,
     KeyAbsent,
     KeyConflict,
+    TargetMissing,
 )
 from ..operations import BatchOutcome
 from ..unit import Doubt, PlannedCall, Rows, UnitOfWork, Verdict, WriteItem, judge_all
@@ -94,10 +95,16 @@ def _explained(
     explained = [
         item.address for item in call.items if item.versioned or item.update or item.touch
     ]
-    rows = yield from read_rows(dict.fromkeys([*explained, *addresses(echoes)]))
+    checks = {(check.entity, check.key) for check in call.checks}
+    targets = {target.address for item in call.items for target in item.targets}
+    tested = targets & checks
+    rows = yield from read_rows(dict.fromkeys([*explained, *tested, *addresses(echoes)]))
     if _is_echo(call, echoes, rows):
         return Settled(call.items)
-    conflicts = {item.address: _conflict(item, rows) for item in call.items}
+    gone = {address for address in tested if address in rows and rows[address] is None}
+    conflicts = {
+        item.address: _conflict(item, rows) or _missing(item, gone) for item in call.items
+    }
     failures = [
         ItemFailure(*item.address, conflicts[item.address] or error) for item in call.items
     ]
@@ -111,6 +118,13 @@ def _conflict(item: WriteItem, rows: Rows) -> Conflict | None:
     if must_exist and rows.get(item.address, item) is None:
         return KeyAbsent(*item.address)
     return stale(item, rows)
+
+
+def _missing(item: WriteItem, gone: Container[tuple[str, str]]) -> TargetMissing | None:
+    for target in item.targets:
+        if target.address in gone:
+            return TargetMissing(*item.address, target.attribute, *target.address)
+    return None
 
 
 def _is_echo(call: PlannedCall, echoes: Sequence[Doubt], rows: Rows) -> bool:

@@ -160,6 +160,7 @@ class ReferenceOptions(NamedTuple):
     """What `ref` says of a reference."""
 
     on_delete: OnDelete | None
+    check: bool = False
 
 
 def reference_options(info: FieldInfo) -> ReferenceOptions | None:
@@ -176,6 +177,7 @@ def ref(
     *,
     default: T,
     on_delete: OnDelete | None = None,
+    check: bool = False,
     alias: str | None = None,
     **options: Unpack[AttrOptions],
 ) -> Attr[T]: ...
@@ -183,6 +185,7 @@ def ref(
 def ref(
     *,
     on_delete: OnDelete | None = None,
+    check: bool = False,
     alias: str | None = None,
     **options: Unpack[AttrOptions],
 ) -> Attr[Any]: ...
@@ -190,6 +193,7 @@ def ref(
     *,
     default: Any = PydanticUndefined,
     on_delete: OnDelete | None = None,
+    check: bool = False,
     alias: str | None = None,
     **options: Any,
 ) -> Any:
@@ -198,8 +202,12 @@ def ref(
     *on_delete* says what becomes of the entity when what it refers to is deleted in a
     session: ``"restrict"`` refuses that, ``"cascade"`` deletes the entity too, ``"clear"``
     sets the reference to None.
+
+    With *check* an entity is saved only if what it refers to exists: a save that is new, or
+    that changes the reference, is in a transaction with a check of that. It raises
+    `TargetMissing` where nothing is stored under the key.
     """
-    rules = ReferenceOptions(on_delete)
+    rules = ReferenceOptions(on_delete, check)
     options["json_schema_extra"] = {_REFERENCE: rules._asdict()}
     return attr(default=default, alias=alias, **options)
 

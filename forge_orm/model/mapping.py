@@ -35,7 +35,7 @@ from .keys import KeyPart, KeyTemplate, check_key
 from .kinds import Family, readable
 from .lifetime import Lifetime
 from .references import ReferenceCodec
-from .rules import delete_rules
+from .rules import checked_references, delete_rules
 from .storage import Readers, StoredField, stored_form
 from .uniques import UNIQUES_MAX, Unique, UniqueMapping
 
@@ -93,6 +93,7 @@ class EntityMapping(Generic[E]):
             if isinstance(item.codec, ReferenceCodec)
         }
         self.delete_rules = delete_rules(self, self._indexes.values())
+        self.checked = checked_references(self)
         self.own = self.schema = self._schema()
         self.template = self._template(declaration.key)
         self._expressions: dict[str, Expr[Any, Any]] = {}

@@ -1,4 +1,4 @@
-"""What is to become of entities that refer to one that is deleted, as declared with `ref`."""
+"""What `ref` declares: what a deletion does to what refers to it, and what is checked."""
 
 from __future__ import annotations
 
@@ -49,6 +49,25 @@ class DeleteRule:
     def __str__(self) -> str:
         """Show the attribute and the rule."""
         return f"{self.owner.__name__}.{self.field} ({self.action})"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedReference:
+    """A reference that is saved only if what it leads to exists."""
+
+    field: str
+    stored_name: str
+    target: type[Any]
+
+
+def checked_references(mapping: EntityMapping[Any]) -> tuple[CheckedReference, ...]:
+    """Return the references of a class that are declared with a check."""
+    return tuple(
+        CheckedReference(field, mapping.attributes[field].name, codec.link.target)
+        for field, info in mapping.cls.model_fields.items()
+        if (options := reference_options(info)) is not None and options.check
+        if (codec := mapping.references.get(field)) is not None
+    )
 
 
 def delete_rules(

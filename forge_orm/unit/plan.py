@@ -5,7 +5,7 @@ A pure function from writes to calls, so that it can be read before anything is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
@@ -33,6 +33,7 @@ from ..operations import (
 )
 from ..units import units_of
 from .cascade import Deletion
+from .references import Checked, checks_with, in_ranks
 from .reservations import Reserving
 
 T = TypeVar("T")
@@ -51,7 +52,8 @@ class WriteItem(NamedTuple):
     *name* is its class (the common base, where one entity has several kinds) and its key.
     *attributes* are the changed ones, empty for a new entity. *create* makes the write fail
     where the key exists, *update* where it does not. *touch* says that nothing is to change
-    but its time to live. *reserving* is what becomes of reservations of unique values.
+    but its time to live. *reserving* is what becomes of reservations of unique values,
+    *targets* is what it refers to that has to exist.
     """
 
     name: tuple[type[Any], str]
@@ -65,6 +67,12 @@ class WriteItem(NamedTuple):
     update: bool = False
     touch: bool = False
     reserving: Reserving | None = None
+    targets: tuple[Checked, ...] = ()
+
+    @property
+    def needs_transaction(self) -> bool:
+        """Whether it is written under conditions, with something else or not at all."""
+        return bool(self.conditions or self.reserving is not None or self.targets)
 
     @property
     def mapping(self) -> EntityMapping[Any]:
@@ -290,11 +298,16 @@ def _first(items: Iterable[WriteItem]) -> Iterator[PlannedCall]:
 def _grouped(
     items: Sequence[WriteItem], checks: Sequence[Check], atomic: Atomic, together: bool
 ) -> WritePlan:
-    guarded = [item for item in items if item.conditions or item.reserving is not None]
+    guarded = [item for item in items if item.needs_transaction]
     if atomic == "never" and any(item.reserving is not None for item in guarded):
         raise SessionError(
             "unique values need a transaction, and this session has atomic='never'; use "
             "atomic='auto'"
+        )
+    if atomic == "never" and any(item.targets for item in guarded):
+        raise SessionError(
+            "references with check=True need a transaction, and this session has "
+            "atomic='never'; use atomic='auto'"
         )
     if atomic == "never" and (guarded or checks):
         raise SessionError(
@@ -305,16 +318,31 @@ def _grouped(
         return NOTHING
     if atomic == "always" or checks or together:
         return WritePlan(((one_transaction(items, checks),),))
-    alone = [item for item in items if not item.conditions and item.reserving is None]
-    created = [item for item in alone if item.create]
-    plain = [item for item in alone if not item.create]
-    single = (*map(_single, created), *_batches(plain))
-    stages = (tuple(_transactions(guarded)), single)
-    return WritePlan(tuple(stage for stage in stages if stage))
+    alone = [item for item in items if not item.needs_transaction]
+    return WritePlan(tuple(stage for stage in _stages(guarded, alone) if stage))
+
+
+def _stages(
+    guarded: Sequence[WriteItem], alone: Sequence[WriteItem]
+) -> Iterator[tuple[PlannedCall, ...]]:
+    """Put transactions first, and before them what their references have to find."""
+    wanted = {target.address for item in guarded for target in item.targets}
+    early = [[item] for item in alone if item.address in wanted]
+    for rank in in_ranks([*_linked(guarded), *early]):
+        yield tuple(_transactions([group for group in rank if group[0].needs_transaction]))
+        yield _singly([group[0] for group in rank if not group[0].needs_transaction])
+    yield _singly([item for item in alone if item.address not in wanted])
+
+
+def _singly(items: Sequence[WriteItem]) -> tuple[PlannedCall, ...]:
+    created = [item for item in items if item.create]
+    plain = [item for item in items if not item.create]
+    return (*map(_single, created), *_batches(plain))
 
 
 def one_transaction(items: Sequence[WriteItem], checks: Sequence[Check]) -> PlannedCall:
     """Return the transaction of *items* and *checks*; raises `SessionError` if too large."""
+    checks = checks_with(items, checks)
     count, limit = sum(map(_count, items)) + len(checks), limits.TRANSACTION_MAX_ITEMS
     if count > limit:
         raise SessionError(
@@ -337,11 +365,9 @@ def one_transaction(items: Sequence[WriteItem], checks: Sequence[Check]) -> Plan
     return PlannedCall(tuple(items), tuple(checks), operation, also=also)
 
 
-def _transactions(items: Sequence[WriteItem]) -> Iterator[PlannedCall]:
-    for apart in _apart(_linked(items)):
-        for chunk in _chunks(
-            apart, limits.TRANSACTION_MAX_ITEMS, _total(_size), _total(_count)
-        ):
+def _transactions(groups: Sequence[Sequence[WriteItem]]) -> Iterator[PlannedCall]:
+    for apart in _apart(groups):
+        for chunk in _chunks(apart, limits.TRANSACTION_MAX_ITEMS, _total(_size), _added):
             yield one_transaction([item for group in chunk for item in group], ())
 
 
@@ -368,16 +394,27 @@ def _gives(giver: WriteItem, taker: WriteItem) -> bool:
 
 
 def _apart(groups: Sequence[Sequence[WriteItem]]) -> Iterator[list[Sequence[WriteItem]]]:
-    """Keep items of one key in different transactions, whatever their entities."""
-    layers: list[tuple[set[str], list[Sequence[WriteItem]]]] = []
+    """Keep one key of several entities in different transactions, checks included."""
+    layers: list[tuple[dict[str, str], list[Sequence[WriteItem]]]] = []
     for group in groups:
-        keys = {item.name[1] for item in group}
-        layer = next((layer for layer in layers if keys.isdisjoint(layer[0])), None)
+        keys = _entity_of(group)
+        layer = next((layer for layer in layers if _agree(keys, layer[0])), None)
         if layer is None:
-            layers.append(layer := (set(), []))
+            layers.append(layer := ({}, []))
         layer[0].update(keys)
         layer[1].append(group)
     yield from (listed for _, listed in layers)
+
+
+def _entity_of(group: Sequence[WriteItem]) -> dict[str, str]:
+    """Return the entities of the keys that are written or checked."""
+    targets = (target.address for item in group for target in item.targets)
+    addresses = (*(item.address for item in group), *targets)
+    return {key: entity for entity, key in addresses}
+
+
+def _agree(keys: Mapping[str, str], others: Mapping[str, str]) -> bool:
+    return all(others.get(key, entity) == entity for key, entity in keys.items())
 
 
 def _refuse_twins(addresses: Sequence[tuple[str, str]]) -> None:
@@ -414,13 +451,19 @@ def _single(item: WriteItem) -> PlannedCall:
 def _refuse_create(item: WriteItem) -> None:
     if item.create and item.reserving is None:
         entity, key = item.address
+        if item.targets:
+            raise SessionError(
+                f"insert of {entity} {key!r} cannot check what {item.targets[0].attribute} "
+                "refers to: that takes a transaction, and the service creates in a single set "
+                "only. Set the reference in a second commit, or give the class a unique value"
+            )
         raise SessionError(
             f"insert of {entity} {key!r} cannot be part of a transaction: the service takes "
             "a key policy on a single set only. Commit it first, or add() it"
         )
 
 
-def _one(_: object) -> int:
+def _one(_: object, __: object) -> int:
     return 1
 
 
@@ -428,16 +471,20 @@ def _chunks(
     items: Iterable[T],
     most: int,
     size_of: Callable[[T], int],
-    count_of: Callable[[T], int] = _one,
+    count_of: Callable[[T, Sequence[T]], int] = _one,
 ) -> Iterator[list[T]]:
-    """Cut *items* so that each chunk stays within *most* operations and the payload limit."""
+    """Cut *items* so that each chunk stays within *most* operations and the payload limit.
+
+    *count_of* is how many operations an item adds to a chunk.
+    """
     chunk: list[T] = []
     count, size = 0, 2
     for item in items:
-        more, added = count_of(item), size_of(item)
+        more, added = count_of(item, chunk), size_of(item)
         if chunk and (count + more > most or size + added > limits.PAYLOAD_MAX_BYTES):
             yield chunk
             chunk, count, size = [], 0, 2
+            more = count_of(item, chunk)
         chunk.append(item)
         count, size = count + more, size + added
     if chunk:
@@ -448,6 +495,13 @@ def _total(measure: Callable[[WriteItem], int]) -> Callable[[Sequence[WriteItem]
     return lambda group: sum(map(measure, group))
 
 
+def _added(group: Sequence[WriteItem], chunk: Sequence[Sequence[WriteItem]]) -> int:
+    """Return how many operations a group adds to a transaction: a target is checked once."""
+    before = {target.address for each in chunk for item in each for target in item.targets}
+    targets = {target.address for item in group for target in item.targets} - before
+    return sum(map(_count, group)) + len(targets)
+
+
 def _count(item: WriteItem) -> int:
     """Return how many operations an item is in a transaction."""
     return 1 + (0 if item.reserving is None else len(item.reserving.keys))
@@ -456,7 +510,12 @@ def _count(item: WriteItem) -> int:
 def _size(item: WriteItem) -> int:
     """Return how many bytes an item takes in a body, at most."""
     around = _AROUND + 300 * len(item.guarded) + _RESERVATION * (_count(item) - 1)
+    around += sum(map(_check_size, item.targets))
     return len(item.value or b"") + 6 * len(item.name[1]) + around
+
+
+def _check_size(target: Checked) -> int:
+    return _AROUND + 6 * len(target.name[1]) + 300 * len(target.tests)
 
 
 _AROUND = 300

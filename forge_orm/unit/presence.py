@@ -37,6 +37,23 @@ def present(mapping: EntityMapping[Any], given: Conditions) -> Conditions:
             "tell whether one exists: update() needs a scalar that is not optional, or a "
             "version()"
         )
+    return joined(given, tests)
+
+
+def existing(mapping: EntityMapping[Any]) -> Conditions:
+    """Return conditions of which any holds where something is stored, of whatever kind.
+
+    There are none where the class stores no attribute in every entity.
+    """
+    if mapping.discriminator is not None:
+        return (KeyCondition(mapping.discriminator, Operator.EXISTS, ()),)
+    return tuple(_always_stored(mapping))
+
+
+def joined(given: Conditions, tests: Conditions) -> Conditions:
+    """Return conditions that hold only where *given* do and one of *tests* does."""
+    if any(map(_needs_something, given)):
+        return given
     if given or len(tests) == 1:
         return (*given, tests[0])
     return (AnyOf(tests),)

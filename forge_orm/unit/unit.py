@@ -38,6 +38,7 @@ from .identity import IdentityMap, Name, is_kind, of_kind, wrong_kind
 from .plan import NOTHING, Atomic, PlannedCall, WriteItem, WritePlan, make_plan
 from .presence import present
 from .receipts import Receipts
+from .references import referring
 from .unique import reserved, settled_between
 
 E = TypeVar("E", bound=Entity)
@@ -420,7 +421,7 @@ class UnitOfWork:
                 items[name] = item._replace(conditions=given)
             elif item.touch and not item.conditions and atomic != "never":
                 items[name] = item.under(self._as_read(item))
-        writes = settled_between([self._reserved(item) for item in items.values()])
+        writes = settled_between([self._related(item) for item in items.values()])
         plan = make_plan(writes, tuple(checks), atomic, together=bool(self._required))
         if self._receipts is not None:
             plan = self._receipts.sign(plan)
@@ -608,8 +609,10 @@ class UnitOfWork:
         same: Condition[Any] = KeyCondition(version.name, Operator.EQUAL_TO, (before,))
         return item.under((same,)).numbered(before + 1)
 
-    def _reserved(self, item: WriteItem) -> WriteItem:
-        """Let a write claim and free what is unique in it."""
+    def _related(self, item: WriteItem) -> WriteItem:
+        """Let a write check what it refers to, and claim and free what is unique in it."""
+        if item.mapping.checked:
+            item = referring(item, self._before(item), self.is_deleting)
         if not item.name[0].__forge__.uniques:
             return item
         return reserved(item, self._before(item))

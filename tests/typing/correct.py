@@ -142,7 +142,7 @@ class Ticket(Entity, name="ticket", registry=registry):
     title: Attr[str] = attr()
     owner: Attr[Ref[User]] = attr()
     reviewer: Attr[Ref[User] | None] = attr(default=None)
-    parent: Attr[Ref[Ticket] | None] = ref(default=None, on_delete="clear")
+    parent: Attr[Ref[Ticket] | None] = ref(default=None, on_delete="clear", check=True)
     blob: Attr[Any] = attr(default=None)
 
     by_owner = index(owner, range=title)

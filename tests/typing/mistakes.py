@@ -209,6 +209,7 @@ def referring(session: Session, ticket: Ticket, user: User, team: Team) -> None:
 def rules(session: Session, ticket: Ticket) -> None:
     class Rule(Entity, name="rule"):
         user: Attr[Ref[User]] = ref(on_delete="forget")  # E: mypy pyright
+        checked: Attr[Ref[User]] = ref(check="yes")  # E: mypy pyright
         number: Attr[int] = ref(default="x")  # E: mypy pyright
 
     Box()  # E: mypy pyright
