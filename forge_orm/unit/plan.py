@@ -198,6 +198,7 @@ class WritePlan:
     """What a commit sends: stages one after the other, the calls of a stage together.
 
     Transactions come first, so that a condition that does not hold stops everything else.
+    What checked references lead to is saved before what refers to it, in an earlier stage.
     *unknown* are writes whose answer was lost, and that may not be sent twice: what became
     of them is read before anything else is sent. *lookups* are deletions with rules, before
     which a commit looks up what refers to the entity; `Session.prepare` does so at once.
