@@ -72,7 +72,7 @@ class WriteItem(NamedTuple):
     @property
     def needs_transaction(self) -> bool:
         """Whether it is written under conditions, with something else or not at all."""
-        return bool(self.conditions or self.reserving is not None or self.targets)
+        return bool(self.conditions or self.targets) or self.reserving is not None
 
     @property
     def mapping(self) -> EntityMapping[Any]:
@@ -319,6 +319,8 @@ def _grouped(
         return NOTHING
     if atomic == "always" or checks or together:
         return WritePlan(((one_transaction(items, checks),),))
+    if not guarded:
+        return WritePlan((_singly(items),))
     alone = [item for item in items if not item.needs_transaction]
     return WritePlan(tuple(stage for stage in _stages(guarded, alone) if stage))
 
