@@ -33,6 +33,6 @@ FAULTS: Final[dict[str, tuple[str, ...]]] = {
 }
 
 
-def rules(fault: str) -> list[str]:
-    """Return the rules of a column; they strike writes only."""
-    return [f"{rule},operations={WRITES}" for rule in FAULTS[fault]]
+def rules(fault: str, struck: str) -> list[str]:
+    """Return the rules of a column; they strike the operations *struck* only."""
+    return [f"{rule},operations={struck}" for rule in FAULTS[fault]]

@@ -8,28 +8,19 @@ from typing import Any, Final, TypeAlias
 
 from pydantic import SecretStr
 
-from forge_orm import AsyncForge, Attr, Entity, ForgeError, Registry, attr, version
+from forge_orm import AsyncForge, ForgeError
 from forge_orm.unit import Atomic
 
-registry = Registry("matrix")
+from .faults import WRITES
+from .models import CLASSES, SHOWN, Count, Doc, Member, Team, made
 
 Name: TypeAlias = tuple[str | None, str]
 State: TypeAlias = dict[Name, Any]
 """What is stored under each name a path writes to; None where nothing is."""
 
 
-class Doc(Entity, name="doc", key="doc:{number}", registry=registry):
-    number: Attr[int] = attr()
-    text: Attr[str] = attr(default="old")
-
-
-class Count(Entity, name="count", key="count:{name}", registry=registry):
-    name: Attr[str] = attr()
-    number: Attr[int] = attr(default=0)
-    revision: Attr[int] = version()
-
-
 SECRET: Final = "secret"
+TEAM: Final[Name] = "team", "team:a"
 
 
 def doc(number: int) -> Name:
@@ -37,17 +28,14 @@ def doc(number: int) -> Name:
 
 
 async def stored(forge: AsyncForge, names: Mapping[Name, Any]) -> State:
-    """Read what is stored under *names*; of a counter its number and its version."""
+    """Read what is stored under *names*."""
     state: State = {}
     for name in names:
         kind, key = name
         async with forge.session() as session:
-            if kind == "doc":
-                found = await session.get(Doc, key)
-                state[name] = found and found.text
-            elif kind == "count":
-                counter = await session.get(Count, key)
-                state[name] = counter and (counter.number, counter.revision)
+            if kind in CLASSES:
+                found = await session.get(CLASSES[kind], key)
+                state[name] = found and SHOWN[kind](found)
             elif kind == SECRET:
                 secret = await forge.secrets.get(key)
                 state[name] = secret and secret.get_secret_value()
@@ -59,13 +47,10 @@ async def stored(forge: AsyncForge, names: Mapping[Name, Any]) -> State:
 async def _fill(forge: AsyncForge, before: State) -> None:
     async with forge.session() as session:
         for (kind, key), value in before.items():
-            number = key.rpartition(":")[2]
             if value is None:
                 continue
-            if kind == "doc":
-                session.add(Doc(number=int(number), text=value))
-            elif kind == "count":
-                session.add(Count(name=number, number=value[0]))
+            if kind in CLASSES:
+                session.add(made(kind, key, value))
             elif kind == SECRET:
                 await forge.secrets.set(key, SecretStr(value))
             else:
@@ -74,12 +59,13 @@ async def _fill(forge: AsyncForge, before: State) -> None:
 
 @dataclass
 class Path:
-    """One way to write. *before* and *after* are what is stored."""
+    """One way to write. *before* and *after* are what is stored; faults strike *struck*."""
 
     name: str
     before: State
     after: State
     atomic: Atomic = "auto"
+    struck: str = WRITES
     session: Any = field(default=None, init=False)
 
     async def prepare(self, forge: AsyncForge) -> None:
@@ -133,7 +119,7 @@ class Inserted(Path):
 
     async def change(self, session: Any) -> None:
         for (_, key), text in self.after.items():
-            session.insert(Doc(number=int(key.rpartition(":")[2]), text=text))
+            session.insert(made("doc", key, text))
 
 
 class Updated(Path):
@@ -142,6 +128,27 @@ class Updated(Path):
     async def change(self, session: Any) -> None:
         await super().change(session)
         session.update(*(await session.get_many(Doc, [key for _, key in self.after])).values())
+
+
+class Owned(Path):
+    """Entities with a unique value: new ones, a value that changes or passes on, deletions."""
+
+    async def change(self, session: Any) -> None:
+        found = await session.get_many(Member, [key for _, key in self.after])
+        for (_, key), email in self.after.items():
+            if key not in found:
+                session.add(made("member", key, email))
+            elif email is None:
+                session.delete(found[key])
+            else:
+                found[key].email = email
+
+
+class Cascade(Path):
+    """The deletion of a team, which takes its players along."""
+
+    async def change(self, session: Any) -> None:
+        session.delete(await session.get(Team, TEAM[1]))
 
 
 class Run(Path):
@@ -203,6 +210,12 @@ def paths() -> dict[str, Path]:
     counter: State = {("count", "count:a"): (5, 1)}
     counted: State = {("count", "count:a"): (6, 2)}
     both = {**docs, **counter}
+    ann, bob = ("member", "member:1"), ("member", "member:2")
+    emails: State = {ann: "a", bob: "b"}
+    moved: State = {ann: "c", bob: "a"}
+    nobody = dict.fromkeys(emails)
+    team: State = {TEAM: "a", **{("player", f"player:{n}"): TEAM[1] for n in range(3)}}
+    no_team = dict.fromkeys(team)
     listed = [
         Path("set", {doc(0): "old"}, {doc(0): "new"}),
         Path("delete", {doc(0): "old"}, {doc(0): None}),
@@ -214,6 +227,13 @@ def paths() -> dict[str, Path]:
         Path("transaction", docs, {**new, doc(3): None}, "always"),
         Path("versioned save", counter, counted),
         Path("versioned and plain", both, {**new, **counted}),
+        Owned("unique: new", nobody, emails),
+        Owned("unique: new, confirmed", nobody, emails, struck="transaction"),
+        Owned("unique: moved", emails, moved),
+        Owned("unique: moved, confirmed", emails, moved, struck="transaction"),
+        Owned("unique: freed", emails, nobody),
+        Cascade("cascade", team, no_team),
+        Cascade("cascade, target", team, no_team, struck="entity/delete"),
         Run("forge.run", counter, counted),
         Run("forge.run, receipts", counter, counted),
         Keys("kvs.set", one_key, dict.fromkeys(one_key, "new")),

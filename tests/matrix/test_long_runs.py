@@ -14,7 +14,7 @@ from forge_orm.faults import Faults, Faulty
 from tests.scenarios.faces import Awaited
 
 from .faults import WRITES
-from .paths import Count, Doc, registry
+from .models import Count, Doc, registry
 
 MIXED = (
     "throttle,rate=0.1",

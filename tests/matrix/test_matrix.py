@@ -20,7 +20,8 @@ from forge_orm.units import READS
 from forge_orm.wire import OPERATIONS
 
 from .faults import FAULTS, WRITES
-from .paths import PATHS, registry
+from .models import registry
+from .paths import PATHS
 from .play import Place, play
 from .table import MODES, TRANSPORTS, Cell, on_the_page
 
