@@ -12,6 +12,7 @@ from ..model import Entity
 from ..model.hooks import Hook, Moment, Verb, When
 from ..unit import Atomic, CommitEvent, UnitOfWork, WriteEvent, WritePlan
 from ..unit.events import Hooking
+from ..unit.plan import NOTHING
 from . import doubts, writes
 from .core import Errand, Flow, HookedFlow
 from .deletions import expand
@@ -125,7 +126,7 @@ def _all(unit: UnitOfWork, atomic: Atomic) -> Flow[WritePlan]:
 def _left(unit: UnitOfWork, atomic: Atomic) -> Flow[WritePlan]:
     yield from ()
     names = frozenset(unit.unsettled.failed)
-    return unit.plan(atomic, names) if names else WritePlan()
+    return unit.plan(atomic, names) if names else NOTHING
 
 
 def hooked(

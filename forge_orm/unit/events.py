@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from ..errors import SessionError
 from ..model.entity import Entity, Origin, origin_of
 from ..model.hooks import Verb
-from .plan import WriteItem, WritePlan
+from .plan import NOTHING, WriteItem, WritePlan
 
 if TYPE_CHECKING:
     from .unit import UnitOfWork
 
 E_co = TypeVar("E_co", bound=Entity, covariant=True)
 Name: TypeAlias = tuple[type[Any], str]
-
-NOTHING: Final = WritePlan()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
