@@ -6,16 +6,19 @@ Not part of Forge; served below ``/admin`` only where the application is given a
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import ConfigurationError
 from ..faults import Capacity, Fault, Faults, MovableClock, Stale
 from ..wire import Response
-from .refusals import Refusal, answer
+from .refusals import Refusal, answer, not_allowed
 
 PREFIX: Final = "/admin"
+
+Action: TypeAlias = Callable[[str, bytes], Response]
+"""Answers the rest of a path and a body."""
 
 
 class Resettable(Protocol):
@@ -91,33 +94,32 @@ class Admin:
     def answer(self, method: str, path: str, body: bytes) -> Response:
         """Answer one call below ``/admin``; raises `Refusal`."""
         name, _, rest = path.removeprefix(PREFIX).strip("/").partition("/")
-        action = self._actions().get((method, name))
-        if action is None or (rest and name != "snapshots"):
-            raise Refusal(404, "UNKNOWN_OPERATION", f"there is no {method} {path}")
+        actions = self._actions().get(name)
+        if actions is None or (rest and name != "snapshots"):
+            raise Refusal(404, "UNKNOWN_OPERATION", f"there is no {path}")
+        if method not in actions:
+            raise not_allowed(method, path, *actions)
         try:
-            return action(rest, body)
+            return actions[method](rest, body)
         except ValidationError as error:
             raise Refusal(400, "BAD_REQUEST", _reasons(error)) from error
         except ConfigurationError as error:
             raise Refusal(400, "BAD_REQUEST", str(error)) from error
 
-    def _actions(self) -> dict[tuple[str, str], Callable[[str, bytes], Response]]:
-        actions: dict[tuple[str, str], Callable[[str, bytes], Response]] = {
-            ("GET", ""): lambda _, __: self._told(),
-        }
+    def _actions(self) -> dict[str, dict[str, Action]]:
+        """Return what can be done, by the path's first part and the method."""
+        actions: dict[str, dict[str, Action]] = {"": {"GET": lambda _, __: self._told()}}
         if self.faults is not None:
-            actions["POST", "faults"] = self._add_fault
-            actions["DELETE", "faults"] = self._clear_faults
+            actions["faults"] = {"POST": self._add_fault, "DELETE": self._clear_faults}
         if self.clock is not None:
-            actions["POST", "clock"] = self._move_clock
+            actions["clock"] = {"POST": self._move_clock}
         if self.stale is not None:
-            actions["POST", "stale"] = self._set_age
+            actions["stale"] = {"POST": self._set_age}
         if self.capacity is not None:
-            actions["POST", "capacity"] = self._set_units
+            actions["capacity"] = {"POST": self._set_units}
         if self.store is not None:
-            actions["POST", "reset"] = self._reset
-            actions["PUT", "snapshots"] = self._keep
-            actions["POST", "snapshots"] = self._restore
+            actions["reset"] = {"POST": self._reset}
+            actions["snapshots"] = {"PUT": self._keep, "POST": self._restore}
         return actions
 
     def _told(self) -> Response:

@@ -19,7 +19,7 @@ from .admin import PREFIX as ADMIN
 from .admin import Admin
 from .log import RequestLog
 from .openapi import PREFIX, description
-from .refusals import Refusal, answer
+from .refusals import Refusal, answer, not_allowed
 from .tenants import Tenants
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -31,6 +31,10 @@ Headers: TypeAlias = Mapping[bytes, bytes]
 BODY_MAX_BYTES: Final = 2 * PAYLOAD_MAX_BYTES
 """More than any call the service takes: escapes in JSON may double a payload."""
 
+_PAGES: Final[Mapping[str, Callable[[], Mapping[str, object]]]] = {
+    "/health": lambda: {"status": "ok"},
+    "/openapi.json": description,
+}
 _JSON: Final = b"application/json"
 _log: Final = logging.getLogger("forge_orm.server")
 
@@ -110,10 +114,10 @@ class ForgeApp:
     async def _other(self, scope: Scope, receive: Receive) -> Response:
         """Answer what is not part of the storage API."""
         path, method = scope["path"], scope["method"]
-        if path == "/health" and method == "GET":
-            return answer(200, {"status": "ok"})
-        if path == "/openapi.json" and method == "GET":
-            return answer(200, description())
+        if path in _PAGES:
+            if method != "GET":
+                raise not_allowed(method, path, "GET")
+            return answer(200, _PAGES[path]())
         if self._admin is not None and (path == ADMIN or path.startswith(f"{ADMIN}/")):
             body = await _body(receive, dict(scope["headers"]), self._body_max)
             return self._admin.answer(method, path, body)
@@ -157,8 +161,7 @@ def _operation(scope: Scope) -> str:
     if operation not in OPERATIONS:
         raise _unknown(path)
     if scope["method"] != "POST":
-        message = f"{path} takes POST, not {scope['method']}"
-        raise Refusal(405, "METHOD_NOT_ALLOWED", message, {"allow": "POST"})
+        raise not_allowed(scope["method"], path, "POST")
     return operation
 
 

@@ -29,6 +29,12 @@ class Refusal(Exception):
         self.response = answer(status, {"code": code, "message": message}, headers)
 
 
+def not_allowed(method: str, path: str, *taken: str) -> Refusal:
+    """Refuse a method that *path* does not take, and name those it does."""
+    message = f"{path} takes {' or '.join(taken)}, not {method}"
+    return Refusal(405, "METHOD_NOT_ALLOWED", message, {"allow": ", ".join(taken)})
+
+
 def unauthorized(message: str) -> Refusal:
     """Refuse a call that does not say, or not clearly, for whom it is made."""
     return Refusal(401, "UNAUTHORIZED", message)

@@ -118,8 +118,10 @@ def calls(draw: st.DrawFn) -> Call:
             return replace(call, method=draw(METHODS), operation=None)
         case "p":
             path = draw(PATHS)
+            method = draw(st.just("POST") | METHODS)
             known = path.removeprefix(PREFIX) if path.startswith(PREFIX) else ""
-            return replace(call, path=path, operation=known if known in OPERATIONS else None)
+            fits = known in OPERATIONS and method == "POST"
+            return replace(call, method=method, path=path, operation=known if fits else None)
         case _:
             return call
 
@@ -170,4 +172,6 @@ def admin_calls(draw: st.DrawFn) -> Call:
     body = draw(written(draw(ADMIN_BODIES[method, path] | ANYTHING)))
     if not draw(st.integers(0, 9)):
         body = draw(st.binary(max_size=9))
+    if not draw(st.integers(0, 9)):
+        method = draw(METHODS)
     return Call(None, body, method=method, path=path)

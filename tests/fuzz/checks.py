@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -81,14 +81,14 @@ class Cursors:
             self._last = found["cursor"]
 
 
-def check(call: Call, status: int, kind: str, body: bytes) -> bool:
+def check(call: Call, status: int, headers: Mapping[str, str], body: bytes) -> bool:
     """Check an answer; return whether anything may have changed in the store."""
     assert status < 500, (call, status, body)
     assert b"Traceback" not in body
     if call.operation is not None and call.method == "POST":
         check_answer(call.operation, status, body)
     if status >= 400:
-        _check_refusal(kind, body, call.method)
+        _check_refusal(call.method, status, headers, body)
         return False
     if call.operation is None:
         assert call.method == "HEAD" or json.loads(body, parse_constant=_no_json)
@@ -102,8 +102,10 @@ def _no_json(constant: str) -> Any:
     raise AssertionError(f"{constant} is no JSON")
 
 
-def _check_refusal(kind: str, body: bytes, method: str) -> None:
-    assert kind.partition(";")[0] == "application/json"
+def _check_refusal(method: str, status: int, headers: Mapping[str, str], body: bytes) -> None:
+    assert headers["content-type"].partition(";")[0] == "application/json"
+    assert (status == 405) == ("allow" in headers)
+    assert method not in headers.get("allow", "").split(", ")
     if method == "HEAD" and not body:  # over HTTP it has none
         return
     found = json.loads(body)

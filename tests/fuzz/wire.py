@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
+from collections.abc import Mapping
 from http.client import HTTPResponse
 from typing import Self
 
@@ -32,8 +33,8 @@ class Wire:
     def __exit__(self, *exc: object) -> None:
         self._close()
 
-    def exchange(self, call: Call) -> tuple[int, str, bytes]:
-        """Make one call; return status, content type and body."""
+    def exchange(self, call: Call) -> tuple[int, Mapping[str, str], bytes]:
+        """Make one call; return status, headers and body."""
         if self._socket is None:
             self._socket = self._connect()
         with contextlib.suppress(ConnectionError):  # a body that is too large need not be read
@@ -44,7 +45,7 @@ class Wire:
             ends = answer.will_close
         if ends:
             self._close()
-        return answer.status, answer.getheader("content-type", ""), body
+        return answer.status, {name.lower(): value for name, value in answer.getheaders()}, body
 
     def shout(self, raw: bytes) -> bytes:
         """Send *raw* and no more; return everything that comes until the server hangs up."""

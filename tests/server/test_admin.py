@@ -137,8 +137,8 @@ def test_a_store_is_emptied_and_put_back(place: Place) -> None:
         ("POST", "/clock", {"days": 1}, 400, "seconds: Field required"),
         ("POST", "/stale", {"seconds": -1}, 400, "greater than or equal to 0"),
         ("POST", "/capacity", {"reads": "many"}, 400, "reads: Input should be"),
-        ("GET", "/faults", None, 404, "there is no GET /admin/faults"),
-        ("POST", "/faults/x", {"kind": "drop"}, 404, "there is no"),
+        ("POST", "/faults/x", {"kind": "drop"}, 404, "there is no /admin/faults/x"),
+        ("GET", "/weather", None, 404, "there is no /admin/weather"),
         ("POST", "/snapshots/none", None, 404, "no snapshot 'none' is kept; there is none"),
         ("PUT", "/snapshots", None, 400, "name the snapshot"),
     ],
@@ -149,6 +149,26 @@ def test_what_is_asked_wrongly_is_explained(
     answer = place.admin.request(method, path, json=body)
     assert answer.status_code == status
     assert said in answer.json()["message"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "taken"),
+    [
+        ("POST", "", "GET"),
+        ("GET", "/faults", "POST, DELETE"),
+        ("GET", "/clock", "POST"),
+        ("DELETE", "/stale", "POST"),
+        ("PUT", "/capacity", "POST"),
+        ("HEAD", "/reset", "POST"),
+        ("DELETE", "/snapshots/one", "PUT, POST"),
+    ],
+)
+def test_a_method_that_is_not_taken_is_told_which_are(
+    place: Place, method: str, path: str, taken: str
+) -> None:
+    answer = place.admin.request(method, path)
+    assert (answer.status_code, answer.headers["allow"]) == (405, taken)
+    assert method == "HEAD" or answer.json()["code"] == "METHOD_NOT_ALLOWED"
 
 
 def test_without_admin_there_is_no_such_path() -> None:

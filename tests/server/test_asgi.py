@@ -37,13 +37,20 @@ def test_every_operation_reaches_the_store(app: ForgeApp, operation: str) -> Non
     assert answer.refusal[0] == 400  # and not 404: it was the store that refused
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_health_needs_nobody(app: ForgeApp, method: str) -> None:
-    answer = call(app, "/health", b"", method=method, headers=())
+def test_health_needs_nobody(app: ForgeApp) -> None:
+    answer = call(app, "/health", b"", method="GET", headers=())
 
-    assert answer.status == (200 if method == "GET" else 404)
-    if method == "GET":
-        assert answer.json == {"status": "ok"}
+    assert (answer.status, answer.json) == (200, {"status": "ok"})
+
+
+@pytest.mark.parametrize("path", ["/health", "/openapi.json"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "HEAD", "OPTIONS", "get"])
+def test_what_is_only_read_takes_get(app: ForgeApp, path: str, method: str) -> None:
+    answer = call(app, path, method=method, headers=())
+
+    assert answer.refusal == (405, "METHOD_NOT_ALLOWED")
+    assert answer.headers["allow"] == "GET"
+    assert answer.json["message"] == f"{path} takes GET, not {method}"
 
 
 @pytest.mark.parametrize(
