@@ -10,6 +10,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
@@ -128,13 +129,33 @@ class Response(NamedTuple):
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds the service asks to wait, where it said so in seconds."""
+        """Seconds the service asks to wait; None where it does not say, or nothing sensible.
+
+        A date (RFC 9110 has both) counts from the answer's own ``Date``, and not from a clock
+        here that may be wrong: an answer without one says nothing. A past date is 0.
+        """
         value = self.headers.get("retry-after", "")
-        return float(value) if value.isascii() and value.isdecimal() else None
+        if value.isascii() and value.isdecimal():
+            return float(value)
+        until, sent = _moment(value), _moment(self.headers.get("date", ""))
+        if until is None or sent is None:
+            return None
+        return max((until - sent).total_seconds(), 0.0)
 
     def __repr__(self) -> str:
         """Show status and size, never the body: it may be the answer to ``secret/get``."""
         return f"Response({self.status}, {len(self.body)} bytes)"
+
+
+def _moment(date: str) -> datetime | None:
+    """Read a date in any form HTTP has; one that names no zone is in GMT."""
+    from email.utils import parsedate_to_datetime  # rarely needed, and slow to import
+
+    try:
+        moment = parsedate_to_datetime(date)
+    except (ValueError, OverflowError):
+        return None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 @runtime_checkable

@@ -6,6 +6,7 @@ import logging
 import os
 import ssl
 from collections.abc import Iterable, Mapping
+from email.utils import formatdate
 from types import TracebackType
 from typing import Final, Self
 
@@ -34,7 +35,9 @@ _HEADERS: Final[tuple[Header, ...]] = (
     (b"content-type", b"application/json"),
     (b"user-agent", b"forge-orm"),
 )
-_KEPT: Final = frozenset({b"content-type", b"retry-after", b"x-b3-traceid", b"x-trace-id"})
+_KEPT: Final = frozenset(
+    {b"content-type", b"date", b"retry-after", b"x-b3-traceid", b"x-trace-id"}
+)
 
 
 class HttpBackend:
@@ -312,4 +315,7 @@ async def _aread(answer: httpx.Response) -> Response:
 def _kept(headers: Iterable[Header]) -> dict[str, str]:
     """Keep the headers something here reads."""
     lowered = ((name.lower(), value) for name, value in headers)
-    return {name.decode(): value.decode("latin-1") for name, value in lowered if name in _KEPT}
+    kept = {name.decode(): value.decode("latin-1") for name, value in lowered if name in _KEPT}
+    if "retry-after" in kept:  # it may count from the date; whoever receives none adds it
+        kept.setdefault("date", formatdate(usegmt=True))
+    return kept

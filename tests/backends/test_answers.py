@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import time
+from email.utils import formatdate
 from typing import Any
 
 import pytest
 import respx
+from hypothesis import given
+from hypothesis import strategies as st
 
 from forge_orm import AnswerLost, HttpBackend, PartialCommit, Tenant
 from forge_orm.errors import (
@@ -18,7 +22,7 @@ from forge_orm.errors import (
     ServiceFault,
     Unauthorized,
 )
-from forge_orm.wire import Request
+from forge_orm.wire import Request, Response
 from tests.scenarios.models import Task
 
 from .colours import ask, play
@@ -165,7 +169,52 @@ def test_of_the_headers_only_those_are_kept_that_something_reads(colour: str) ->
         router.post(path__startswith="/").respond(429, headers=said, content=b"x")
         (answer,) = ask(colour, backend(), Request("get", b"{}"))
 
-    assert answer.headers == {"retry-after": "3", "content-type": "text/plain"}
+    said.pop("Set-Cookie")
+    assert answer.headers == {name.lower(): value for name, value in said.items()}
+
+
+LATER = "Sun, 06 Nov 1994 08:49:37 GMT"
+
+
+@pytest.mark.parametrize(
+    ("until", "sent", "seconds"),
+    [
+        (LATER, "Sun, 06 Nov 1994 08:49:07 GMT", 30),
+        ("Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:07 1994", 30),
+        (LATER, LATER, 0),
+        (LATER, "Sun, 06 Nov 1994 08:50:00 GMT", 0),
+        (LATER, "soon", None),
+        ("Sun, 06 Nov 1994 99:49:37 GMT", LATER, None),
+        ("Sun, 06 Nov 1994 08:49:37 +9999999999999999", LATER, None),
+        ("soon", LATER, None),
+        ("-1", LATER, None),
+    ],
+)
+def test_a_date_to_try_again_counts_from_the_service_s_own(
+    colour: str, until: str, sent: str, seconds: float | None
+) -> None:
+    said = {"Retry-After": until, "Date": sent}
+    with respx.mock() as router:
+        router.post(path__startswith="/").respond(503, headers=said)
+        (answer,) = ask(colour, backend(), Request("get", b"{}"))
+
+    assert answer.retry_after == seconds
+
+
+def test_where_the_service_names_no_date_it_is_when_the_answer_came(colour: str) -> None:
+    said = {"Retry-After": formatdate(time.time() + 60, usegmt=True)}
+    with respx.mock() as router:
+        router.post(path__startswith="/").respond(503, headers=said)
+        (answer,) = ask(colour, backend(), Request("get", b"{}"))
+
+    assert answer.retry_after == pytest.approx(60, abs=5)
+
+
+@given(st.text() | st.from_regex(r"\w{3}, \d+ [A-Z][a-z]{2} \d+ \d+:\d+:\d+ [-+]?\w+"))
+def test_whatever_is_said_of_when_to_try_again_is_a_time_or_nothing(until: str) -> None:
+    for said in ({"retry-after": until, "date": LATER}, {"retry-after": LATER, "date": until}):
+        seconds = Response(503, b"", said).retry_after
+        assert seconds is None or seconds >= 0
 
 
 def test_cookies_and_redirects_are_not_followed(colour: str) -> None:

@@ -17,6 +17,9 @@ from .colours import COLOURS, Scripted, ask
 from .test_retry import BUSY, OK, SAFE, UNSAFE, Time, retrying
 
 
+LATER = "Sun, 06 Nov 1994 08:49:37 GMT"
+
+
 def test_the_waits_double_up_to_the_longest(colour: str) -> None:
     time = Time()
     policy = RetryPolicy(attempts=8, first=0.5, longest=5, max_elapsed=1000)
@@ -46,8 +49,14 @@ def test_jitter_leaves_its_share_to_chance(
         ({"retry-after": "3"}, 4.0),
         ({"retry-after": "0"}, 1.0),
         ({"retry-after": "007"}, 8.0),
-        # In other forms than seconds it is not read, and only the backoff counts.
-        ({"retry-after": "Fri, 31 Dec 2100 23:59:59 GMT"}, 1.0),
+        # A date counts from the answer's own; it may have passed.
+        ({"retry-after": LATER, "date": "Sun, 06 Nov 1994 08:49:34 GMT"}, 4.0),
+        ({"retry-after": LATER, "date": LATER}, 1.0),
+        ({"retry-after": LATER, "date": "Sun, 06 Nov 1994 08:49:38 GMT"}, 1.0),
+        # What cannot be read asks for nothing, and only the backoff counts.
+        ({"retry-after": LATER}, 1.0),
+        ({"retry-after": LATER, "date": "today"}, 1.0),
+        ({"retry-after": "Sun, 66 Nov 1994 08:49:37 GMT", "date": LATER}, 1.0),
         ({"retry-after": "-5"}, 1.0),
         ({"retry-after": "1.5"}, 1.0),
         ({"retry-after": "soon"}, 1.0),
