@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from .backends.budget import Budget
 from .backends.retry import RetryPolicy
 from .backends.sender import sender
+from .closing import aclose
 from .drivers import AsyncChannel, asleep, pause
 from .errors import CommitOutcome, Conflict, ForgeError, SessionError, is_unknown
 from .expressions import Condition, Expr
@@ -161,9 +162,7 @@ class AsyncForge(Listening):
 
     async def close(self) -> None:
         """Close the backend, if it has something to close."""
-        close = getattr(self.backend, "aclose", None)
-        if close is not None:
-            await close()
+        await aclose(self.backend)
 
     async def __aenter__(self) -> Self:
         """Return itself; leaving the block closes the backend."""

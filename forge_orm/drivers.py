@@ -7,6 +7,7 @@ import random
 from time import time
 from typing import Any, Final, TypeVar
 
+from .closing import close
 from .errors import ForgeError, SessionError, TransportError
 from .flows import Errand, HookedFlow, Outcome, RoundTrip
 from .observe import Watch, is_watched
@@ -68,8 +69,7 @@ def _call(errand: Errand) -> BaseException | None:
         return error
     if not hasattr(result, "__await__"):
         return None
-    if (close := getattr(result, "close", None)) is not None:
-        close()  # else Python would warn that it was never awaited
+    close(result)  # else Python would warn that it was never awaited
     return SessionError(f"{errand.name} is to be awaited, and a blocking session cannot")
 
 

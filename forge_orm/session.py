@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from .backends.budget import Budget
 from .backends.retry import RetryPolicy
 from .backends.sender import sender
+from .closing import close
 from .drivers import Channel, pause
 from .errors import CommitOutcome, Conflict, ForgeError, SessionError, is_unknown
 from .expressions import Condition, Expr
@@ -159,9 +160,7 @@ class Forge(Listening):
 
     def close(self) -> None:
         """Close the backend, if it has something to close."""
-        close = getattr(self.backend, "close", None)
-        if close is not None:
-            close()
+        close(self.backend)
 
     def __enter__(self) -> Self:
         """Return itself; leaving the block closes the backend."""

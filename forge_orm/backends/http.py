@@ -7,11 +7,11 @@ import os
 import ssl
 from collections.abc import Iterable, Mapping
 from email.utils import formatdate
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import httpx
 
+from ..closing import Closing
 from ..errors import ConfigurationError
 from ..wire import OPERATIONS, Request, Response, Tenant
 from .credentials import Header, container_header, remote_header
@@ -40,7 +40,7 @@ _KEPT: Final = frozenset(
 )
 
 
-class HttpBackend:
+class HttpBackend(Closing):
     """Calls the service over HTTP, blocking (`send`) or awaiting (`asend`).
 
     Connections are opened at the first call and kept. One backend serves any number of
@@ -167,32 +167,6 @@ class HttpBackend:
         """
         self._pools.close()
         await self._async_pools.aclose()
-
-    def __enter__(self) -> Self:
-        """Return the backend itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close as `close` does."""
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        """Return the backend itself."""
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close as `aclose` does."""
-        await self.aclose()
 
     def __repr__(self) -> str:
         """Name the address and nothing that lets one call it."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Self
-
+from ..closing import Closing, aclose, close
 from ..errors import ConfigurationError
 from ..wire import AsyncBackend, Backend
 
 
-class Wrapping:
+class Wrapping(Closing):
     """A backend of either colour around another one, of one colour or both."""
 
     def __init__(self, backend: Backend | AsyncBackend) -> None:
@@ -32,41 +30,11 @@ class Wrapping:
 
     def close(self) -> None:
         """Close the wrapped backend, where it can be closed."""
-        close = getattr(self._backend, "close", None)
-        if close is not None:
-            close()
+        close(self._backend)
 
     async def aclose(self) -> None:
         """Close the wrapped backend, where it can be closed."""
-        close = getattr(self._backend, "aclose", None)
-        if close is not None:
-            await close()
-
-    def __enter__(self) -> Self:
-        """Return the backend itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close as `close` does."""
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        """Return the backend itself."""
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close as `aclose` does."""
-        await self.aclose()
+        await aclose(self._backend)
 
 
 async def wait(seconds: float) -> None:

@@ -6,12 +6,13 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from ..closing import Closing, aclose, close
 from ..errors import TransportError
 from ..wire import AsyncBackend, Backend, Request, Response
 from .rules import Effect, Faults
 
 
-class Faulty:
+class Faulty(Closing):
     """Puts *faults* in front of *backend*, in either colour.
 
     Over HTTP the server does this itself (``ForgeApp(faults=…)``), and drops real
@@ -52,13 +53,11 @@ class Faulty:
 
     def close(self) -> None:
         """Close the backend."""
-        _close(self.backend, "close")
+        close(self.backend)
 
     async def aclose(self) -> None:
         """Close the backend."""
-        closing = _close(self.backend, "aclose")
-        if closing is not None:
-            await closing
+        await aclose(self.backend)
 
     def __repr__(self) -> str:
         """Show the backend and the faults."""
@@ -71,11 +70,6 @@ def _given(effect: Effect) -> Response:
         raise instead
     assert instead is not None
     return instead
-
-
-def _close(backend: object, name: str) -> Any:
-    close = getattr(backend, name, None)
-    return None if close is None else close()
 
 
 async def _asleep(seconds: float) -> None:

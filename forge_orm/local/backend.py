@@ -8,8 +8,9 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final, Protocol, Self, TypeAlias, runtime_checkable
+from typing import Any, ClassVar, Final, Protocol, TypeAlias, runtime_checkable
 
+from ..closing import Closing
 from ..errors import ConfigurationError
 from ..schema import EntitySchema, declared
 from ..wire import Request, Response, Tenant
@@ -44,7 +45,7 @@ class Snapshot:
     copy: sqlite3.Connection = field(repr=False)
 
 
-class LocalBackend:
+class LocalBackend(Closing):
     """An embedded store that behaves like Forge, over SQLite; in either colour.
 
     Several threads may share one, several processes may open the same file. A process that
@@ -173,22 +174,6 @@ class LocalBackend:
         self._store.close()
 
     async def aclose(self) -> None:
-        """Close the store."""
-        self.close()
-
-    def __enter__(self) -> Self:
-        """Return itself; leaving the block closes the store."""
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        """Close the store."""
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        """Return itself; leaving the block closes the store."""
-        return self
-
-    async def __aexit__(self, *exc: object) -> None:
         """Close the store."""
         self.close()
 

@@ -9,7 +9,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Generator
-from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from ..errors import ConfigurationError
@@ -91,12 +90,7 @@ class Served:
             time.sleep(0.002)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         """Finish the calls under way, close every connection and stop the thread."""
         self._server.should_exit = True
         self._thread.join()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 import pytest
@@ -15,7 +14,6 @@ from forge_orm.wire import Request, Response
 
 from .colours import COLOURS, Scripted, ask
 from .test_retry import BUSY, OK, SAFE, UNSAFE, Time, retrying
-
 
 LATER = "Sun, 06 Nov 1994 08:49:37 GMT"
 
@@ -196,28 +194,6 @@ def test_a_colour_the_wrapped_backend_has_not_is_refused(colour: str) -> None:
     having = OnlyAwaiting() if colour == "async" else OnlyBlocking()
 
     assert ask(colour, Retrying(having), SAFE) == [OK]
-
-
-class Closable(OnlyBlocking):
-    def __init__(self) -> None:
-        self.closed: list[str] = []
-
-    def close(self) -> None:
-        self.closed.append("close")
-
-    async def aclose(self) -> None:
-        self.closed.append("aclose")
-
-
-def test_leaving_the_block_closes_the_wrapped_backend() -> None:
-    backend = Closable()
-    with Retrying(backend) as outer:
-        assert backend.closed == []
-        assert outer.send(SAFE) == OK
-    assert backend.closed == ["close"]
-    asyncio.run(Retrying(backend).aclose())
-    assert backend.closed == ["close", "aclose"]
-    Retrying(OnlyBlocking()).close()  # has nothing to close
 
 
 def test_repr_names_backend_and_policy() -> None:

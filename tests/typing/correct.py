@@ -456,6 +456,8 @@ def blocking(forge: Forge, query: Query[Task], now: datetime) -> Iterator[Task]:
 
 
 async def awaiting(forge: AsyncForge, query: Query[Task], now: datetime) -> None:
+    async with LocalBackend() as store:
+        assert_type(store, LocalBackend)
     async with forge, forge.session(atomic="never") as session:
         assert_type(session, AsyncSession)
         assert_type(await session.get(Task, "k"), Task | None)
@@ -509,7 +511,9 @@ def keys(forge: Forge) -> None:
 def opening(backend: LocalBackend) -> None:
     with acting_for(Tenant(invocation="x")), Forge(backend) as forge:
         keys(forge)
-    remote = HttpBackend("http://localhost:1")
+    with LocalBackend() as store, HttpBackend("http://localhost:1") as remote:
+        assert_type(store, LocalBackend)
+        assert_type(remote, HttpBackend)
     Forge(remote, tenant=Tenant(installation="i"), retry=RetryPolicy(attempts=2)).close()
     AsyncForge(backend, retry=None).session(receipts=True)
     budget = Budget(share=0.5)
