@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,14 @@ from forge_orm import registry
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+@pytest.fixture(autouse=True)
+def levels() -> Iterator[None]:
+    """Put back the levels of loggers that a page sets."""
+    yield
+    for name in ("forge_orm", "forge_orm.calls"):
+        logging.getLogger(name).setLevel(logging.NOTSET)
 
 
 def _examples(page: Path) -> list[CodeExample]:
