@@ -339,8 +339,11 @@ class Expr(Generic[Owner, T]):
         """Descending by this attribute."""
         return Order(self.name, descending=True, owner=self._owner)
 
-    def __contains__(self, item: object) -> NoReturn:
-        """Refuse ``"a" in Task.title``, which Python turns into a truth value."""
+    def __contains__(self, item: object) -> bool:
+        """Refuse ``"a" in Task.title``, which Python turns into a truth value.
+
+        Said to be a bool, so that checkers see that ``filter("a" in Task.title)`` gets one.
+        """
         raise TypeError(f"write {self!r}.contains({item!r}) instead of `{item!r} in {self!r}`")
 
     def __iter__(self) -> NoReturn:

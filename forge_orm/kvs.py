@@ -13,7 +13,7 @@ from .flows.keyvalue import KeySpace, KvsPage
 from .limits import PAGE_MAX
 from .operations import Setting, Stored
 from .operations.core import KeyPolicy, ReturnValue
-from .wire import MetadataField
+from .wire import ALL_METADATA, MetadataField
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -45,7 +45,7 @@ class Kvs(Generic[T]):
 
     def read(self, key: str, *metadata: MetadataField) -> Stored[T] | None:
         """Return value and metadata of *key*; all metadata if none is named (``/get``)."""
-        return self._channel.run(self._space.get(key, metadata or tuple(MetadataField)))
+        return self._channel.run(self._space.get(key, metadata or ALL_METADATA))
 
     def set(
         self,
@@ -73,6 +73,13 @@ class Kvs(Generic[T]):
     def get_many(self, keys: Iterable[str]) -> dict[str, T]:
         """Return the values of *keys*, absent ones left out (``/batch/get``, 25 a call)."""
         return self._channel.run(self._space.get_many(keys))
+
+    def read_many(self, keys: Iterable[str], *metadata: MetadataField) -> dict[str, Stored[T]]:
+        """Return values and metadata of *keys*, absent ones left out (``/batch/get``).
+
+        All metadata if none is named.
+        """
+        return self._channel.run(self._space.read_many(keys, metadata or ALL_METADATA))
 
     def set_many(self, values: Mapping[str, T], *, ttl: timedelta | None = None) -> None:
         """Store *values* (``/batch/set``, 25 a call); raises `PartialCommit`."""
@@ -135,7 +142,7 @@ class AsyncKvs(Generic[T]):
 
     async def read(self, key: str, *metadata: MetadataField) -> Stored[T] | None:
         """Return value and metadata of *key*; all metadata if none is named (``/get``)."""
-        return await self._channel.run(self._space.get(key, metadata or tuple(MetadataField)))
+        return await self._channel.run(self._space.get(key, metadata or ALL_METADATA))
 
     async def set(
         self,
@@ -163,6 +170,15 @@ class AsyncKvs(Generic[T]):
     async def get_many(self, keys: Iterable[str]) -> dict[str, T]:
         """Return the values of *keys*, absent ones left out (``/batch/get``, 25 a call)."""
         return await self._channel.run(self._space.get_many(keys))
+
+    async def read_many(
+        self, keys: Iterable[str], *metadata: MetadataField
+    ) -> dict[str, Stored[T]]:
+        """Return values and metadata of *keys*, absent ones left out (``/batch/get``).
+
+        All metadata if none is named.
+        """
+        return await self._channel.run(self._space.read_many(keys, metadata or ALL_METADATA))
 
     async def set_many(self, values: Mapping[str, T], *, ttl: timedelta | None = None) -> None:
         """Store *values* (``/batch/set``, 25 a call); raises `PartialCommit`."""

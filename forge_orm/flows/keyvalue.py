@@ -24,7 +24,7 @@ from ..errors import (
 )
 from ..model.keys import check_key
 from ..model.mapping import check_nested
-from ..operations import BatchItem, BatchOutcome, Operation, Setting, Stored
+from ..operations import BatchItem, BatchOutcome, Operation, Setting, Stored, StoredSecret
 from ..operations.batch import failures_of_get, read_batch_rows
 from ..wire import MetadataField
 from .core import Flow, answer, perform, perform_all
@@ -104,19 +104,35 @@ class KeySpace(Generic[T]):
 
     def get_many(self, keys: Iterable[str]) -> Flow[dict[str, T]]:
         """Read many values, 25 a call; absent keys are left out."""
-        items = [BatchItem(self._full(key)) for key in dict.fromkeys(keys)]
-        bodies = yield from perform_all(
-            [operations.batch_get(chunk) for chunk in _chunks(items)]
-        )
-        found: dict[str, T] = {}
-        failures: list[ItemFailure] = []
-        for body in bodies:
-            rows, failed = read_batch_rows(body)
-            found.update((self._short(row.key), self._load(row.key, row.value)) for row in rows)
-            failures += failures_of_get(failed)
+        found, failures = yield from self._read_many(keys, ())
+        values = {key: stored.value for key, stored in found.items()}
+        if failures:
+            raise PartialRead(values, failures)
+        return values
+
+    def read_many(
+        self, keys: Iterable[str], metadata: Sequence[MetadataField]
+    ) -> Flow[dict[str, Stored[T]]]:
+        """Read many values with *metadata*, 25 a call; absent keys are left out."""
+        found, failures = yield from self._read_many(keys, metadata)
         if failures:
             raise PartialRead(found, failures)
         return found
+
+    def _read_many(
+        self, keys: Iterable[str], metadata: Sequence[MetadataField]
+    ) -> Flow[tuple[dict[str, Stored[T]], list[ItemFailure]]]:
+        items = [BatchItem(self._full(key)) for key in dict.fromkeys(keys)]
+        bodies = yield from perform_all(
+            [operations.batch_get(chunk, metadata) for chunk in _chunks(items)]
+        )
+        found: dict[str, Stored[T]] = {}
+        failures: list[ItemFailure] = []
+        for body in bodies:
+            rows, failed = read_batch_rows(body)
+            found.update((item.key, item) for item in map(self._shortened, rows))
+            failures += failures_of_get(failed)
+        return found, failures
 
     def set_many(self, values: Mapping[str, T], ttl: timedelta | None) -> Flow[None]:
         """Store many values, 25 a call; raises `PartialCommit` naming those that failed."""
@@ -156,7 +172,8 @@ class KeySpace(Generic[T]):
 
     def _shortened(self, stored: Stored[Any]) -> Stored[T]:
         value = self._load(stored.key, stored.value)
-        return Stored(self._short(stored.key), value, stored.metadata)
+        kind: type[Stored[T]] = StoredSecret if self.is_secret else Stored
+        return kind(self._short(stored.key), value, stored.metadata)
 
     def _load(self, key: str, value: Any) -> T:
         if self._adapter is _JSON:
@@ -166,12 +183,15 @@ class KeySpace(Generic[T]):
         except ValidationError as error:
             problems = error.errors(include_input=False, include_context=False)
             kinds = "; ".join(
-                f"{'.'.join(map(str, item['loc'])) or 'value'}: {item['type']}"
-                for item in problems
+                f"{self._place(item['loc'])}: {item['type']}" for item in problems
             )
             raise CorruptValue(
                 f"what is stored under {key!r} does not fit its type: {kinds}"
             ) from None
+
+    def _place(self, path: tuple[int | str, ...]) -> str:
+        """Name a place inside a value; of a secret none, as a name may be part of it."""
+        return "value" if self.is_secret else ".".join(map(str, path)) or "value"
 
     def _dump(self, key: str, value: T) -> bytes:
         try:

@@ -50,12 +50,13 @@ def new_uuid() -> str:
 @dataclass(frozen=True, slots=True)
 class _Generator:
     make: Callable[[], str]
+    length: int
     pattern: str
 
 
 GENERATORS: Final[Mapping[str, _Generator]] = {
-    "ulid": _Generator(new_ulid, "[0-9A-HJKMNP-TV-Z]{26}"),
-    "uuid": _Generator(new_uuid, "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
+    "ulid": _Generator(new_ulid, 26, "[0-9A-HJKMNP-TV-Z]{26}"),
+    "uuid": _Generator(new_uuid, 36, "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
 }
 """The parts of a key template that forge_orm fills in itself."""
 
@@ -151,6 +152,7 @@ class KeyTemplate:
                 f"{owner}: key template {text!r} holds {' '.join(map(repr, refused))}, which "
                 "no key may. Allowed are letters, digits, space and : . _ - #"
             )
+        self._refuse_long()
         self._pattern = re.compile(self._regex())
         self._parts_used = [(name, parts[name]) for name, _ in self._fields if name in parts]
 
@@ -221,6 +223,17 @@ class KeyTemplate:
             raise InvalidValue(
                 f"{self._owner}: {text!r} is no {name!r} of the key {self.text!r}: {error}"
             ) from None
+
+    def _refuse_long(self) -> None:
+        """Refuse a template whose shortest key would be too long."""
+        shortest = len("".join(self._literals())) + sum(
+            1 if name in self._parts else GENERATORS[name].length for name in self.placeholders
+        )
+        if shortest > limits.KEY_MAX_CHARACTERS:
+            raise DeclarationError(
+                f"{self._owner}: key template {self.text[:40]!r}… makes keys of {shortest} "
+                f"characters or more; the limit is {limits.KEY_MAX_CHARACTERS}"
+            )
 
     def _literals(self) -> list[str]:
         return [literal for literal, *_ in Formatter().parse(self.text)]

@@ -11,6 +11,7 @@ from .batch import batch_set as batch_set
 from .core import Operation as Operation
 from .core import Setting as Setting
 from .core import Stored as Stored
+from .core import StoredSecret as StoredSecret
 from .entity import entity_delete as entity_delete
 from .entity import entity_get as entity_get
 from .entity import entity_query as entity_query

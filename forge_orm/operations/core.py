@@ -65,6 +65,16 @@ class Stored(Generic[T]):
     metadata: Metadata = field(default_factory=Metadata)
 
 
+class StoredSecret(Stored[T]):
+    """A secret as it is stored: of whatever type its value is, it does not show."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Show all but the value."""
+        return f"Stored(key={self.key!r}, value=<secret>, metadata={self.metadata!r})"
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """The options of a set: time to live, key policy, what to return (kvs-api).
@@ -127,9 +137,15 @@ def ttl_payload(ttl: timedelta) -> dict[str, Json]:
     return {"value": seconds, "unit": "SECONDS"}
 
 
+_METADATA: Final = frozenset(MetadataField)
+
+
 def metadata_options(fields: Iterable[MetadataField]) -> dict[str, Json]:
-    """Return ``{"options": {"metadataFields": […]}}``, or nothing."""
+    """Return ``{"options": {"metadataFields": […]}}``, or nothing; raises `InvalidValue`."""
     names: list[Json] = list(fields)
+    if not _METADATA.issuperset(names):
+        known = ", ".join(MetadataField)
+        raise InvalidValue(f"metadata {names!r}; known fields are {known}")
     return {"options": {"metadataFields": names}} if names else {}
 
 

@@ -18,6 +18,7 @@ from .core import (
     Operation,
     Setting,
     Stored,
+    StoredSecret,
     checked,
     deleted,
     found,
@@ -44,7 +45,8 @@ def get(
 ) -> Operation[Stored[Any] | None]:
     """``/get``, ``/secret/get``: the value of *key*, or None if there is none."""
     body = json_object({"key": key, **metadata_options(metadata)})
-    return Operation(Request(f"{space}get", body), _read_found)
+    read = _read_secret if space else _read_found
+    return Operation(Request(f"{space}get", body), read)
 
 
 def set(
@@ -55,7 +57,8 @@ def set(
     if options := setting.payload():
         members["options"] = options
     body = json_object(members, value=value)
-    return Operation(Request(f"{space}set", body, setting.repeatable), read_stored)
+    read = _read_returned_secret if space else read_stored
+    return Operation(Request(f"{space}set", body, setting.repeatable), read)
 
 
 def delete(key: str, *, space: Space = "") -> Operation[None]:
@@ -86,6 +89,18 @@ def query(
 
 def _read_found(response: Response) -> Stored[Any] | None:
     return None if found(response) is None else stored_row(from_json(response.body))
+
+
+def _read_secret(response: Response) -> Stored[Any] | None:
+    return _hidden(_read_found(response))
+
+
+def _read_returned_secret(response: Response) -> Stored[Any] | None:
+    return _hidden(read_stored(response))
+
+
+def _hidden(stored: Stored[Any] | None) -> Stored[Any] | None:
+    return stored and StoredSecret(stored.key, stored.value, stored.metadata)
 
 
 def _read_page(response: Response) -> StoredPage:

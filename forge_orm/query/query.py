@@ -104,10 +104,12 @@ class RangeQuery(Query[E], Generic[E, R]):
 
     __slots__ = ("_range",)
 
+    _range: Expr[E, R]
+
     def __init__(self, entity: type[E], spec: QuerySpec, range: Expr[E, R]) -> None:
         """Ask as *spec* says; *range* is the attribute that orders the index."""
         super().__init__(entity, spec)
-        self._range = range
+        self._hold(_range=range)
 
     def before(self, value: R) -> Self:
         """Only range values less than *value*."""

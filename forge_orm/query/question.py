@@ -69,15 +69,39 @@ class Question(Generic[T_co]):
                 "session.stream(query)"
             )
 
+        def __setattr__(self, name, value):
+            """Refuse: a question is compared and hashed by what it asks."""
+            raise AttributeError(
+                f"{type(self).__name__}.{name} cannot be set: a question never changes; its "
+                "methods return new ones"
+            )
+
+        def __delattr__(self, name):
+            """Refuse, as to set it."""
+            setattr(self, name, None)
+
+        def __setstate__(self, state):
+            """Copy or unpickle: the only time that slots are filled from outside."""
+            for name, value in state[1].items():
+                object.__setattr__(self, name, value)
+
+    def _hold(self, **parts: Any) -> None:
+        """Fill the slots, once."""
+        for name, value in parts.items():
+            object.__setattr__(self, name, value)
+
 
 class EntityQuestion(Question[E], Generic[E]):
     """A question about entities of one kind. Every method returns a new one."""
 
     __slots__ = ("entity", "spec")
 
+    entity: type[E]
+    spec: Any
+
     def __init__(self, entity: type[E], spec: Any) -> None:
         """Ask for entities of the class *entity* as *spec* says."""
-        self.entity, self.spec = entity, spec
+        self._hold(entity=entity, spec=spec)
 
     def limit(self, count: int) -> Self:
         """Return at most *count* entities, however many pages that takes."""
@@ -85,9 +109,9 @@ class EntityQuestion(Question[E], Generic[E]):
 
     def page_size(self, rows: int) -> Self:
         """Read *rows* rows in one call, 1 to 100 (entities-api-query)."""
-        if rows > limits.PAGE_MAX:
+        if positive("page_size", rows) > limits.PAGE_MAX:
             raise QueryError(f"page_size({rows}): the service reads at most {limits.PAGE_MAX}")
-        return self._saying(page_size=positive("page_size", rows))
+        return self._saying(page_size=rows)
 
     def cursor(self, cursor: str | None) -> Self:
         """Go on after the page that returned *cursor*; None starts at the beginning."""
@@ -95,6 +119,9 @@ class EntityQuestion(Question[E], Generic[E]):
 
     def metadata(self, *fields: MetadataField) -> Self:
         """Ask for created, updated and expiry times too; all three if none is named."""
+        if unknown := [each for each in fields if each not in ALL_METADATA]:
+            known = ", ".join(ALL_METADATA)
+            raise QueryError(f"metadata({unknown[0]!r}): known fields are {known}")
         return self._saying(metadata=fields or ALL_METADATA)
 
     def prefetch(self, *paths: Path[E, Any]) -> Self:
@@ -221,9 +248,9 @@ def check_paths(entity: type[Any], paths: Iterable[Path[Any, Any]]) -> None:
 
 
 def positive(name: str, value: int) -> int:
-    """Return *value*; raises `QueryError` if it is not at least 1."""
-    if value < 1:
-        raise QueryError(f"{name}({value}) must be at least 1")
+    """Return *value*; raises `QueryError` if it is no whole number of at least 1."""
+    if type(value) is not int or value < 1:
+        raise QueryError(f"{name}({value!r}) must be a whole number, and at least 1")
     return value
 
 

@@ -29,6 +29,10 @@ class Selection(Question[T_co]):
 
     __slots__ = ("columns", "model", "question")
 
+    columns: tuple[Column, ...]
+    model: type[BaseModel] | None
+    question: EntityQuestion[Any]
+
     def __init__(
         self,
         question: EntityQuestion[Any],
@@ -36,7 +40,7 @@ class Selection(Question[T_co]):
         model: type[BaseModel] | None,
     ) -> None:
         """Cut what *question* finds down to *columns*, or to *model* if there is one."""
-        self.question, self.columns, self.model = question, columns, model
+        self._hold(question=question, columns=columns, model=model)
 
     def limit(self, count: int) -> Self:
         """Return at most *count* of them."""

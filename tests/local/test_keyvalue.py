@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -221,6 +222,21 @@ def test_a_secret_is_read_with_the_key_it_was_written_with(
         pytest.raises(ConfigurationError, match="32 bytes"),
     ):
         backend.send(read)
+
+
+def test_a_file_keeps_no_secret_that_it_cannot_encrypt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "cryptography.fernet", None)  # the extra is missing
+    body = {"key": "k", "value": SECRET}
+    with World(tmp_path / "a.db") as world:
+        assert world.call("set", {"key": "k", "value": 1}) == (204, None)
+        for call in (("secret/set", body), ("secret/get", {"key": "k"})):
+            with pytest.raises(ConfigurationError, match=r"pip install 'forge-orm\[local\]'"):
+                world.call(*call)
+        assert SECRET.encode() not in written(tmp_path)
+    with World() as world:
+        assert world.call("secret/set", body) == (204, None)
 
 
 def test_a_closed_store_says_so() -> None:

@@ -203,12 +203,21 @@ REFUSED: dict[str, tuple[Callable[[], Any], list[str]]] = {
     "no part": (lambda: keyed("x"), ["Thing:", "gives every entity one key"]),
     "a part twice": (lambda: keyed("{a}:{a}"), ["Thing:", "names 'a' twice"]),
     "an open brace": (lambda: keyed("x:{a"), ["Thing:", "expected '}'"]),
+    "too long": (
+        lambda: keyed("x" * 475 + "{ulid}"),
+        ["Thing:", "makes keys of 501 characters or more; the limit is 500"],
+    ),
     "a slash": (lambda: keyed("x/{a}"), ["Thing:", "holds '/'", "Allowed are letters"]),
     **{
         text: (partial(keyed, text), ["Thing:", text, "write {name} only"])
         for text in ("{a:3}", "{a!r}", "{}", "{a.b}", "{0}")
     },
 }
+
+
+def test_a_template_may_fill_a_key() -> None:
+    assert len(keyed("x" * 474 + "{ulid}").key_for()) == 500
+    assert len(keyed("x" * 463 + "{a}{uuid}").key_for(a="1")) == 500
 
 
 @pytest.mark.parametrize(("declare", "says"), REFUSED.values(), ids=REFUSED)

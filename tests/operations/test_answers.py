@@ -12,7 +12,14 @@ import pytest
 from forge_orm import Attr, CorruptValue, Entity, Metadata, Registry, Stored, attr
 from forge_orm import errors as err
 from forge_orm import operations as ops
-from forge_orm.operations import BatchItem, BatchOutcome, Operation, Setting, Write
+from forge_orm.operations import (
+    BatchItem,
+    BatchOutcome,
+    Operation,
+    Setting,
+    StoredSecret,
+    Write,
+)
 from forge_orm.operations.batch import failures_of_get, read_batch_rows
 from forge_orm.unit.unit import UnitOfWork
 from forge_orm.wire import Response
@@ -61,8 +68,18 @@ def failed(key: str, code: str, **more: str) -> dict[str, Any]:
 def test_a_value_comes_with_its_key_and_the_metadata_that_is_there(
     operation: Operation[Stored[Any] | None],
 ) -> None:
-    assert operation.decode(answer(BARE | {"unheard of": 1})) == Stored("k", [1, "ü"])
-    assert operation.decode(answer(BARE | TIMES)) == Stored("k", [1, "ü"], READ)
+    kind = StoredSecret if operation.request.is_secret else Stored
+    assert operation.decode(answer(BARE | {"unheard of": 1})) == kind("k", [1, "ü"])
+    assert operation.decode(answer(BARE | TIMES)) == kind("k", [1, "ü"], READ)
+
+
+def test_a_secret_does_not_show_whatever_its_type() -> None:
+    for operation in (SECRET, ops.set("k", b"1", Setting(returns="LATEST"), space="secret/")):
+        stored = operation.decode(answer(BARE | TIMES))
+        assert stored is not None
+        assert stored.value == [1, "ü"]
+        assert "ü" not in repr(stored)
+        assert "value=<secret>" in repr(stored)
 
 
 @pytest.mark.parametrize("operation", [SET, ENTITY_SET, *DELETES, TRANSACTION])

@@ -172,6 +172,8 @@ def read(operation: str, body: Any) -> str:
     decoded: Any = READERS[operation][0].decode(Response(200, json.dumps(body).encode()))
     if isinstance(decoded, bytes):
         decoded = read_entities(operation, decoded)
+    if isinstance(decoded, Stored):  # a secret's value does not show
+        decoded = decoded.key, decoded.value, decoded.metadata
     return repr(decoded)
 
 

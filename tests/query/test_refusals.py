@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
@@ -94,9 +95,13 @@ FILTER: list[tuple[Callable[[], Any], str]] = [
     (lambda: transaction([], [either_or]), "one flat list of comparisons"),
 ]
 PAGE: list[tuple[Callable[[], Any], str]] = [
-    (lambda: keys.limit(0), "limit(0) must be at least 1"),
-    (lambda: keys.page_size(0), "page_size(0) must be at least 1"),
+    (lambda: keys.limit(0), "limit(0) must be a whole number, and at least 1"),
+    (lambda: keys.limit(2.5), "limit(2.5) must be a whole number"),
+    (lambda: keys.limit(True), "limit(True) must be a whole number"),
+    (lambda: keys.page_size(0), "page_size(0) must be a whole number, and at least 1"),
+    (lambda: keys.page_size("9"), "page_size('9') must be a whole number"),
     (lambda: keys.page_size(101), "page_size(101): the service reads at most 100"),
+    (lambda: keys.metadata("CREATED"), "metadata('CREATED'): known fields are CREATED_AT"),
 ]
 
 
@@ -182,6 +187,21 @@ def test_a_query_never_changes(step: Callable[[Any], Any]) -> None:
     assert type(after) is type(before)
     assert step(before) == after
     assert len({before, opened, after, step(before)}) == 2
+
+
+@pytest.mark.parametrize(
+    "question",
+    [keys, opened, Task.query(Task.priority > 1), keys.select(Task.title)],
+    ids=lambda question: type(question).__name__,
+)
+def test_a_question_cannot_be_changed_and_can_be_copied(question: Any) -> None:
+    for name in (*question.__slots__, "spec", "other"):
+        with pytest.raises(AttributeError, match=r"never changes; its methods return new"):
+            setattr(question, name, None)
+        with pytest.raises(AttributeError, match=r"never changes"):
+            delattr(question, name)
+
+    assert copy.copy(question) == copy.deepcopy(question) == question
 
 
 def test_queries_of_two_entities_differ() -> None:

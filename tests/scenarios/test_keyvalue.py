@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, SecretStr
 
-from forge_orm import InvalidValue, KeyConflict, Stored
+from forge_orm import CorruptValue, InvalidValue, KeyConflict, Stored
 
 from .faces import Face, scenario
 
@@ -70,6 +70,22 @@ async def test_many_at_once(forge: Any, face: Face) -> None:
 
 
 @scenario
+async def test_many_are_read_with_their_metadata(forge: Any, face: Face) -> None:
+    counts = forge.kvs.typed("n:", int, ttl=timedelta(hours=1))
+    await counts.set_many({str(number): number for number in range(30)})
+    found = await counts.read_many([str(number) for number in range(31)])
+    assert {key: stored.value for key, stored in found.items()} == {
+        str(number): number for number in range(30)
+    }
+    assert found["29"].key == "29"
+    assert found["29"].metadata.created_at.timestamp() == face.now
+    assert found["29"].metadata.expires_at.timestamp() == face.now + 3600
+    one = await counts.read_many(["3"], "UPDATED_AT")
+    assert one["3"].metadata.updated_at is not None
+    assert one["3"].metadata.created_at is None
+
+
+@scenario
 async def test_a_prefix_is_paged_and_streamed_in_key_order(forge: Any, face: Face) -> None:
     await forge.kvs.set_many({f"p:{number:03}": number for number in range(230)})
     await forge.kvs.set("q", 1)
@@ -102,6 +118,15 @@ async def test_secrets_are_secret(forge: Any, face: Face) -> None:
     hooks = secrets.typed("hook:", Hook)
     await hooks.set("u1", Hook(url="https://a.example", token=SecretStr("t0p")))
     assert (await hooks.get("u1")).token.get_secret_value() == "t0p"
+    words = secrets.typed("word:", dict[str, str])
+    latest = await words.set("u1", {"swordfish": "hunter2"}, returns="LATEST")
+    for shown in (latest, await words.read("u1")):
+        assert shown.value == {"swordfish": "hunter2"}
+        assert shown.key == "u1"
+        assert "hunter2" not in repr(shown)
+    with pytest.raises(CorruptValue, match=r"under 'word:u1' .* value: int_parsing") as error:
+        await secrets.typed("word:", dict[str, int]).get("u1")
+    assert "swordfish" not in str(error.value)
     await secrets.delete("token")
     assert await secrets.get("token") is None
 
@@ -114,6 +139,8 @@ async def test_bad_keys_and_values_are_refused_before_the_call(forge: Any, face:
     for value in (None, float("inf"), "x" * 250_000):
         with pytest.raises(InvalidValue):
             await forge.kvs.set("k", value)
+    with pytest.raises(InvalidValue, match="known fields are CREATED_AT, UPDATED_AT"):
+        await forge.kvs.read("k", "CREATED")
     with pytest.raises(InvalidValue, match="whole seconds"):
         await forge.kvs.set("k", 1, ttl=timedelta(0))
 

@@ -496,6 +496,7 @@ def keys(forge: Forge) -> None:
     assert_type(counts.read("a", MetadataField.CREATED_AT), Stored[int] | None)
     assert_type(counts.set("a", 1, policy="FAIL_IF_EXISTS"), Stored[int] | None)
     assert_type(counts.get_many(["a"]), dict[str, int])
+    assert_type(counts.read_many(["a"], MetadataField.EXPIRE_TIME), dict[str, Stored[int]])
     assert_type([stored.value for stored in counts.stream()], list[int])
     assert_type(counts.page(limit=3).cursor, str | None)
     counts.set_many({"a": 1}, ttl=timedelta(days=1))

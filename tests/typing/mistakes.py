@@ -99,6 +99,8 @@ def conditions(task: Task) -> None:
     by_status.where(task.priority > 3)  # E: mypy pyright
     by_status.filter(task.title == "x")  # E: mypy pyright
     by_status.filter(True)  # E: mypy pyright
+    by_status.filter(Task.assignee)  # E: mypy pyright
+    by_status.filter((Task.priority > 3) & (Other.number > 3))  # E: mypy pyright
     Plain.index("by-key").filter(Plain.number > 3)  # E: mypy pyright
     by_status.filter((Task.priority > 3) & True)  # E: mypy pyright
 
@@ -144,6 +146,14 @@ def truth() -> None:
     print(1 if Task.priority > 1 else 0)  # E: pyright
 
 
+def lost_conditions() -> None:
+    by_status.filter(not Task.assignee)  # E: mypy pyright
+
+
+def lost_part() -> None:
+    by_status.filter("a" in Task.title)  # E: mypy pyright
+
+
 def declarations() -> None:
     class Wrong(Entity, name="wrong"):
         plain: Attr[int] = 3  # E: mypy pyright
@@ -161,6 +171,7 @@ def entities(task: Task, now: datetime) -> None:
     Task(project="P", title="t", due=now, priorty=3)  # E: mypy pyright
     Task(project="P", title="t", due="now")  # E: mypy pyright
     Task(project="P", title="t", due=now, assignee=3)  # E: mypy pyright
+    Task(project="P", title="t", due=now, by_status=3)  # E: mypy pyright
     Plain(text=3)  # E: mypy pyright
     task.priority = "high"  # E: mypy pyright
     task.titel = "x"  # E: mypy pyright
