@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Generic, TypeVar, cast
@@ -22,6 +22,7 @@ from ..errors import (
     PartialCommit,
     PartialRead,
 )
+from ..model.entity import Metadata
 from ..model.keys import check_key
 from ..model.mapping import check_nested
 from ..operations import BatchItem, BatchOutcome, Operation, Setting, Stored, StoredSecret
@@ -172,8 +173,10 @@ class KeySpace(Generic[T]):
 
     def _shortened(self, stored: Stored[Any]) -> Stored[T]:
         value = self._load(stored.key, stored.value)
-        kind: type[Stored[T]] = StoredSecret if self.is_secret else Stored
-        return kind(self._short(stored.key), value, stored.metadata)
+        make: Callable[[str, T, Metadata], Stored[T]] = Stored
+        if self.is_secret:
+            make = StoredSecret
+        return make(self._short(stored.key), value, stored.metadata)
 
     def _load(self, key: str, value: Any) -> T:
         if self._adapter is _JSON:
