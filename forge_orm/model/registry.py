@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from .. import limits
 from ..errors import DeclarationError
 from ..schema import EntitySchema, set_violations
 from .uniques import RESERVATIONS
@@ -26,7 +27,9 @@ class Registry:
         self._rules: dict[type[Any], tuple[Any, ...]] = {}
 
     def add(self, name: str, cls: type[Any]) -> None:
-        """Add the class of entity *name*; raises `DeclarationError` if the name is taken.
+        """Add the class of entity *name*.
+
+        Raises `DeclarationError` if the name is taken, or if an app could not have so many.
 
         The same class declared again (a reloaded module, a notebook cell) takes the place
         of the earlier one.
@@ -37,6 +40,12 @@ class Registry:
                 f"{cls.__qualname__}: entity {name!r} is already declared by "
                 f"{known.__module__}.{known.__qualname__} in registry {self.name!r}; "
                 "give it another name=, or a registry= of its own"
+            )
+        if known is None and len(self._classes) == limits.ENTITIES_MAX:
+            raise DeclarationError(
+                f"{cls.__qualname__}: registry {self.name!r} has {limits.ENTITIES_MAX} "
+                "entities, the limit for one app. Several classes can share an entity "
+                "(discriminator=); what is not of this app gets a registry= of its own"
             )
         self._classes[name] = cls
         self.changed()
