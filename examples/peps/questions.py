@@ -18,7 +18,7 @@ def newest_drafts(session: Session, rows: int) -> Table:
 
 def accepted_for(session: Session, version: str, rows: int) -> Table:
     query = Pep.by_python(version).filter(Pep.status.in_([Status.ACCEPTED, Status.FINAL]))
-    return _table(f"Accepted for Python {version}, by number", session.all(query)[:rows])
+    return _table(f"Accepted for Python {version}, by number", session.all(query.limit(rows)))
 
 
 def decided_in(session: Session, year: int, rows: int) -> Table:

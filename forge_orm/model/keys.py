@@ -8,6 +8,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from string import Formatter
 from typing import Any, Final
@@ -130,7 +131,7 @@ class KeyPart:
     """One typed placeholder: how its value is written into a key and read back."""
 
     encode: Callable[[Any], Any]
-    decode: Callable[[str], Any]
+    decode: Callable[[Any], Any]
 
 
 class KeyTemplate:
@@ -217,9 +218,12 @@ class KeyTemplate:
     def _read(self, name: str, text: str) -> Any:
         if name not in self._parts:
             return text
+        decode = self._parts[name].decode
         try:
-            return self._parts[name].decode(text)
+            return decode(text)
         except ValueError as error:  # pydantic's is one
+            with suppress(ValueError):  # a Literal[1, 2] or a strict int takes no text
+                return decode(int(text))
             raise InvalidValue(
                 f"{self._owner}: {text!r} is no {name!r} of the key {self.text!r}: {error}"
             ) from None

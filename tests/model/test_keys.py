@@ -9,12 +9,13 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import StrictInt
 
 from forge_orm import Attr, DeclarationError, Entity, InvalidValue, Registry, attr
 from forge_orm.limits import KEY_PATTERN
@@ -25,6 +26,10 @@ from .declaring import entity
 
 class Colour(enum.Enum):
     RED = "red"
+
+
+class Level(enum.IntEnum):
+    LOW = 1
 
 
 class Task(Entity, name="task", key="task:{project}:{number}:{ulid}", registry=Registry()):
@@ -68,6 +73,9 @@ PARTS: list[tuple[Any, Any, str]] = [
     (date, date(2026, 1, 2), "2026-01-02"),
     (datetime, datetime(2026, 1, 2, tzinfo=UTC), "2026-01-02T00:00:00.000000Z"),
     (Colour, Colour.RED, "red"),
+    (Level, Level.LOW, "1"),
+    (Literal[1, 2], 2, "2"),
+    (StrictInt, 3, "3"),
 ]
 
 
