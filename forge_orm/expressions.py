@@ -71,11 +71,11 @@ class Condition(Generic[O_contra]):
 
     def __and__(self: Condition[Owner], other: Condition[Owner]) -> Condition[Owner]:
         """Both hold."""
-        return AllOf((*_parts(AllOf, self), *_parts(AllOf, other)))
+        return AllOf((*_parts(AllOf, self, "&"), *_parts(AllOf, other, "&")))
 
     def __or__(self: Condition[Owner], other: Condition[Owner]) -> Condition[Owner]:
         """At least one holds."""
-        return AnyOf((*_parts(AnyOf, self), *_parts(AnyOf, other)))
+        return AnyOf((*_parts(AnyOf, self, "|"), *_parts(AnyOf, other, "|")))
 
     def __invert__(self: Condition[Owner]) -> Condition[Owner]:
         """The opposite holds; still false of an entity that lacks the attribute."""
@@ -85,12 +85,32 @@ class Condition(Generic[O_contra]):
         """Refuse: ``a and b``, ``not a``, ``if a`` and ``1 < x < 5`` all land here."""
         raise TypeError(
             f"the condition {self!r} has no truth value. Write & for `and`, | for `or`, "
-            "~ for `not` (with parentheses around each comparison), and "
-            ".between(low, high) for a chained comparison"
+            "~ for `not` (with parentheses around each comparison), "
+            ".between(low, high) for a chained comparison, and .in_(values) for `in`"
         )
 
+    if not TYPE_CHECKING:  # type checkers find the mistake by themselves
 
-def _parts(kind: type[AllOf[Any] | AnyOf[Any]], condition: Condition[Owner]) -> tuple[Any, ...]:
+        def __iter__(self):
+            """Refuse ``filter(*condition)``."""
+            raise TypeError(
+                f"the condition {self!r} holds nothing: hand it to filter() as it is"
+            )
+
+        def __contains__(self, item):
+            """Refuse ``x in condition``."""
+            iter(self)
+
+
+def _parts(
+    kind: type[AllOf[Any] | AnyOf[Any]], condition: Condition[Owner], joined: str
+) -> tuple[Any, ...]:
+    if not isinstance(condition, Condition):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(
+            f"{joined} joins conditions such as Task.priority > 3, not {condition!r}. A "
+            "plain True or False usually means that a value was compared, not an attribute of "
+            "the class"
+        )
     return condition.conditions if isinstance(condition, kind) else (condition,)
 
 

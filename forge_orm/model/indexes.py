@@ -71,8 +71,13 @@ class BoundIndex(Generic[E, P, R, V]):
         """The index, by the names of its fields."""
         return self._index.declared
 
-    def __call__(self, *partition: P.args, **_: P.kwargs) -> RangeQuery[E, R]:
+    def __call__(self, *partition: P.args, **named: P.kwargs) -> RangeQuery[E, R]:
         """Ask for one partition: its values, in declared order."""
+        if named:
+            raise TypeError(
+                f"{self.owner.__name__}.{self.declared} takes its values in that order, not by "
+                f"name: {', '.join(named)}"
+            )
         mapping: Any = getattr(self.owner, "__forge__")  # noqa: B009 - typed in a layer above
         query: RangeQuery[E, R] = mapping.typed_query(self._index, partition)
         return query

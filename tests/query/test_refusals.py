@@ -148,6 +148,12 @@ def test_a_value_an_attribute_cannot_hold_is_refused(
         (lambda: Task.priority == 1 and Task.weight == 1, "| for `or`"),
         (lambda: not (task.priority == 1), "~ for `not`"),  # noqa: SIM201
         (lambda: 1 < Task.priority < 5, ".between(low, high)"),
+        (lambda: task.priority in [1, 2], ".in_(values) for `in`"),
+        (lambda: 1 in (task.priority == 1), "hand it to filter() as it is"),
+        (lambda: keys.filter(*(task.priority == 1)), "hand it to filter() as it is"),
+        (lambda: (task.priority == 1) & True, "& joins conditions such as Task.priority > 3"),
+        (lambda: (task.priority == 1) | None, "| joins conditions"),
+        (lambda: task.by_status(project="P", status=1), "in that order, not by name: project"),
         (lambda: "a" in task.title, "write Task.title.contains('a')"),
         (lambda: list(task.tags), "only an entity has its value"),
         (lambda: not task.urgent, "write Task.urgent == True"),
