@@ -152,9 +152,9 @@ class KeySpace(Generic[T]):
         self, prefix: str, rows: int, cursor: str | None, metadata: Iterable[MetadataField]
     ) -> Flow[KvsPage[T]]:
         """Read one page of the keys that begin with *prefix*."""
-        if not 1 <= rows <= limits.PAGE_MAX:
+        if type(rows) is not int or not 1 <= rows <= limits.PAGE_MAX:
             raise InvalidValue(
-                f"a page of {rows}: the service reads 1 to {limits.PAGE_MAX} keys"
+                f"a page of {rows!r}: the service reads 1 to {limits.PAGE_MAX} keys"
             )
         operation = operations.query(
             self.prefix + prefix, rows=rows, cursor=cursor, metadata=metadata

@@ -141,6 +141,9 @@ async def test_bad_keys_and_values_are_refused_before_the_call(forge: Any, face:
             await forge.kvs.set("k", value)
     with pytest.raises(InvalidValue, match="known fields are CREATED_AT, UPDATED_AT"):
         await forge.kvs.read("k", "CREATED")
+    for limit in (0, 101, 2.5, "9"):
+        with pytest.raises(InvalidValue, match="reads 1 to 100 keys"):
+            await forge.kvs.page(limit=limit)
     with pytest.raises(InvalidValue, match="whole seconds"):
         await forge.kvs.set("k", 1, ttl=timedelta(0))
 
