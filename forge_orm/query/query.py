@@ -21,7 +21,7 @@ from ..expressions import (
 from ..paths import Path
 from ..schema import IndexSchema
 from ..wire import MetadataField, Scalar
-from .question import UNBOUNDED, Bounds, EntityQuestion
+from .question import UNBOUNDED, Bounds, EntityQuestion, hold
 
 E = TypeVar("E")
 R = TypeVar("R")
@@ -109,7 +109,7 @@ class RangeQuery(Query[E], Generic[E, R]):
     def __init__(self, entity: type[E], spec: QuerySpec, range: Expr[E, R]) -> None:
         """Ask as *spec* says; *range* is the attribute that orders the index."""
         super().__init__(entity, spec)
-        self._hold(_range=range)
+        hold(self, "_range", range)
 
     def before(self, value: R) -> Self:
         """Only range values less than *value*."""

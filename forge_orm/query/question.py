@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar, overload
 
 from pydantic import BaseModel
 
@@ -52,6 +52,10 @@ class Bounds:
 UNBOUNDED = Bounds()
 
 
+hold: Final = object.__setattr__
+"""Fills a slot of a question that is being made: after that they cannot be set."""
+
+
 class Question(Generic[T_co]):
     """What a session answers: `Query` and `Search` with entities, `Selection` with less.
 
@@ -83,12 +87,7 @@ class Question(Generic[T_co]):
         def __setstate__(self, state):
             """Copy or unpickle: the only time that slots are filled from outside."""
             for name, value in state[1].items():
-                object.__setattr__(self, name, value)
-
-    def _hold(self, **parts: Any) -> None:
-        """Fill the slots, once."""
-        for name, value in parts.items():
-            object.__setattr__(self, name, value)
+                hold(self, name, value)
 
 
 class EntityQuestion(Question[E], Generic[E]):
@@ -101,7 +100,8 @@ class EntityQuestion(Question[E], Generic[E]):
 
     def __init__(self, entity: type[E], spec: Any) -> None:
         """Ask for entities of the class *entity* as *spec* says."""
-        self._hold(entity=entity, spec=spec)
+        hold(self, "entity", entity)
+        hold(self, "spec", spec)
 
     def limit(self, count: int) -> Self:
         """Return at most *count* entities, however many pages that takes."""

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from ..errors import QueryError
 from ..expressions import Expr
-from .question import EntityQuestion, Question
+from .question import EntityQuestion, Question, hold
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -40,7 +40,9 @@ class Selection(Question[T_co]):
         model: type[BaseModel] | None,
     ) -> None:
         """Cut what *question* finds down to *columns*, or to *model* if there is one."""
-        self._hold(question=question, columns=columns, model=model)
+        hold(self, "question", question)
+        hold(self, "columns", columns)
+        hold(self, "model", model)
 
     def limit(self, count: int) -> Self:
         """Return at most *count* of them."""
