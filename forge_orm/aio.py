@@ -269,7 +269,7 @@ class AsyncSession:
         """Return one page, and the cursors after and before it, for ``query.cursor(…)``.
 
         It holds `page_size` entities (100 if not said), or `limit` if that is less; fewer
-        only at the end.
+        only at the end. A `limit` above 100 without a page size makes pages of equal size.
         """
         return await self._open.run(reads.page(self._unit, query, monotonic))
 
