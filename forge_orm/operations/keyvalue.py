@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic_core import from_json
 
+from ..errors import UNKNOWN_CODE, error_from
 from ..wire import Json, MetadataField, Request, Response
 from .core import (
     PLAIN,
@@ -92,11 +93,18 @@ def _read_found(response: Response) -> Stored[Any] | None:
 
 
 def _read_secret(response: Response) -> Stored[Any] | None:
-    return _hidden(_read_found(response))
+    return _hidden(_read_found(_discreet(response)))
 
 
 def _read_returned_secret(response: Response) -> Stored[Any] | None:
-    return _hidden(read_stored(response))
+    return _hidden(read_stored(_discreet(response)))
+
+
+def _discreet(response: Response) -> Response:
+    """Leave out an error that is not the service's own: its text may repeat the request."""
+    if response.ok or error_from(response).code != UNKNOWN_CODE:
+        return response
+    return response._replace(body=b"")
 
 
 def _hidden(stored: Stored[Any] | None) -> Stored[Any] | None:

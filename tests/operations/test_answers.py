@@ -276,6 +276,16 @@ def test_a_secret_is_not_quoted_by_the_error_about_its_answer() -> None:
     assert "hush" not in str(raised.value)
 
 
+@pytest.mark.parametrize("body", [b"what of value=hush?", b'{"key": "k", "value": "hush"}'])
+def test_a_secret_is_not_quoted_from_an_error_that_repeats_the_request(body: bytes) -> None:
+    for operation in (SECRET, ops.set("k", b'"hush"', space="secret/")):
+        with pytest.raises(err.ServiceFault, match="gave no reason") as raised:
+            operation.read(Response(502, body, {"x-trace-id": "t1"}))
+
+        assert raised.value.trace_id == "t1"
+        assert "hush" not in repr(raised.value)
+
+
 def test_a_stored_value_that_does_not_fit_is_named() -> None:
     row = {"key": "bad", "value": {"title": 3}}
     with pytest.raises(CorruptValue, match="stored task 'bad' does not fit Task"):
