@@ -17,6 +17,7 @@ from ..schema import EntitySchema, IndexSchema
 from ..wire import Response
 from . import shapes, values
 from .answers import Answers
+from .columns import ColumnChecker, Columns, plain_sets
 from .readings import Readings
 from .refusal import JSON, Refusal, bad_request, key_not_found
 from .search import Search
@@ -58,6 +59,7 @@ class Engine:
         self.answers = Answers(readings)
         self._schemas, self._vault, self._clock = schemas, vault, clock
         self._checkers: dict[str, EntityChecker] = {}
+        self._column_checkers: dict[str, ColumnChecker] = {}
         self._answers: dict[str, Callable[[bytes, int], Response]] = {
             "get": self._get,
             "set": self._set,
@@ -117,11 +119,12 @@ class Engine:
 
     def declared(self, name: str, key: str) -> EntitySchema:
         """Return the schema of an entity; refuses a *key* that could be none of it, too."""
-        if not self.readings.schema_before_key:
+        if self.readings.schema_before_key:
+            schema = self.schema(name)
             values.check_key(key)
-        schema = self.schema(name)
+            return schema
         values.check_key(key)
-        return schema
+        return self.schema(name)
 
     def table_of(self, item: dict[str, Any]) -> Table:
         """Return where *item*, of a body or a list in one, is stored."""
@@ -309,7 +312,7 @@ class Engine:
     def _batch_get(self, body: bytes, tenant: int) -> Response:
         done: list[bytes] = []
         failed: list[dict[str, Any]] = []
-        for item in self._items(body, _OPTIONS, {}):
+        for item in self._items(self._batch(body), _OPTIONS, {}):
             try:
                 row = self._present(item, tenant)
                 metadata = shapes.get_options(item)
@@ -321,10 +324,13 @@ class Engine:
         return _batch_answer(b"[%s]" % b",".join(done), failed)
 
     def _batch_set(self, body: bytes, tenant: int) -> Response:
+        items = shapes.batch(body, self.readings, of_sets=True)
+        if (answer := self._set_alike(items, tenant)) is not None:
+            return answer
         done: list[dict[str, Any]] = []
         failed: list[dict[str, Any]] = []
         writes: list[tuple[Table, str, bytes, tuple[Any, ...], int | None]] = []
-        for item in self._items(body, _OPTIONS, {"value": object}):
+        for item in self._items(items, _OPTIONS, {"value": object}):
             try:
                 writes.append(self._batch_write(item))
                 done.append(_name(item))
@@ -333,6 +339,28 @@ class Engine:
         if writes:
             self._write_all(writes, tenant)
         return _batch_answer(to_json(done), failed)
+
+    def _set_alike(self, items: list[Any], tenant: int) -> Response | None:
+        """Write a batch of entities that are all alike, or leave it alone and return None."""
+        sets = plain_sets(items)
+        if sets is None or not self.readings.set_clears_ttl:
+            return None
+        schema = self._schemas(sets.entity)
+        found = None if schema is None else self._column_checker(schema).columns(sets.values)
+        if schema is None or found is None or not _indexable(schema, found, sets.values):
+            return None
+        table = self.store.table(schema)
+        with self.store.writing() as connection:
+            rows = found.rows(table, tenant, sets.keys, self.now(), self.gone())
+            connection.executemany(table.put, rows)
+        done = [{"key": key, "entityName": schema.name} for key in sets.keys]
+        return _batch_answer(to_json(done), [])
+
+    def _column_checker(self, schema: EntitySchema) -> ColumnChecker:
+        known = self._column_checkers.get(schema.name)
+        if known is None or known.schema is not schema:
+            known = self._column_checkers[schema.name] = ColumnChecker(schema)
+        return known
 
     def _batch_write(
         self, item: dict[str, Any]
@@ -374,7 +402,7 @@ class Engine:
     def _batch_delete(self, body: bytes, tenant: int) -> Response:
         done: list[dict[str, Any]] = []
         failed: list[dict[str, Any]] = []
-        for item in self._items(body, {}, {}):
+        for item in self._items(self._batch(body), {}, {}):
             try:
                 self.remove(self.table_of(item), tenant, item["key"])
                 done.append(_name(item))
@@ -382,15 +410,15 @@ class Engine:
                 failed.append(_failure(item, refusal))
         return _batch_answer(to_json(done), failed)
 
+    def _batch(self, body: bytes) -> list[Any]:
+        return shapes.batch(body, self.readings, of_sets=False)
+
     def _items(
-        self, body: bytes, optional: shapes.Shape, required: shapes.Shape
+        self, found: list[Any], optional: shapes.Shape, required: shapes.Shape
     ) -> list[dict[str, Any]]:
         more: shapes.Shape = {"entityName": str, **optional}
         needed: shapes.Shape = {**_KEY, **required}
-        items = [
-            shapes.fields(item, needed, more, "item")
-            for item in shapes.batch(body, self.readings, of_sets="value" in required)
-        ]
+        items = [shapes.fields(item, needed, more, "item") for item in found]
         if len({(item.get("entityName"), item["key"]) for item in items}) < len(items):
             own = "KEY_DUPLICATION_ERROR" if self.readings.own_batch_codes else "BAD_REQUEST"
             raise Refusal(own, "a key occurs twice in the batch")
@@ -401,6 +429,17 @@ class Engine:
     def _transaction(self, body: bytes, tenant: int) -> Response:
         Transaction(self, shapes.transaction(body, self.readings)).run(tenant)
         return self.answers.nothing
+
+
+def _indexable(schema: EntitySchema, found: Columns, values: list[dict[str, Any]]) -> bool:
+    """Whether no value is too long for its index; a short body holds none that is."""
+    if found.longest > limits.RANGE_VALUE_MAX_BYTES:
+        try:
+            for value in values:
+                _check_index_sizes(schema, value)
+        except Refusal:
+            return False
+    return True
 
 
 def _check_index_sizes(schema: EntitySchema, value: dict[str, Any]) -> None:

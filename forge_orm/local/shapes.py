@@ -20,10 +20,10 @@ _METADATA: Final = {
     "EXPIRE_TIME": "expireTime",
 }
 _FIELDS: Final = tuple(_METADATA)  # `in` on a tuple takes what cannot be hashed
-# To find a number of 16 digits: a search of the text with digits made equal takes a tenth of
-# the time that a regular expression does.
-_DIGITS_ALIKE: Final = bytes.maketrans(b"123456789", b"0" * 9)
-_LONG_NUMBER: Final = b"0" * 16
+# To find a whole number of 16 digits: a search of the text, with digits made equal and all
+# that may stand before a number, takes a tenth of the time that a regular expression does.
+_ALIKE: Final = bytes.maketrans(b"123456789,[- \t\r\n", b"000000000:::::::")
+_LONG_NUMBER: Final = b":" + b"0" * 16
 _EXACT: Final = 2**53  # up to here a double has every whole number
 _SECONDS: Final = {"SECONDS": 1, "MINUTES": 60, "HOURS": 3600, "DAYS": 86400}
 
@@ -34,7 +34,7 @@ def parse(body: bytes, readings: Readings) -> Any:
         found = from_json(body, allow_inf_nan=False)
     except ValueError as error:
         raise bad_request(f"the body is not JSON: {error}") from None
-    if readings.round_numbers and _LONG_NUMBER in body.translate(_DIGITS_ALIKE):
+    if readings.round_numbers and _LONG_NUMBER in body.translate(_ALIKE):
         return _rounded(found)
     return found
 

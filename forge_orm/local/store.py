@@ -21,7 +21,7 @@ from pydantic_core import from_json
 
 from ..errors import ConfigurationError
 from ..schema import EntitySchema, IndexSchema
-from .values import ORDERED_ALIKE, column, utf16
+from .values import column, utf16
 
 _log: Final = logging.getLogger("forge_orm.local")
 _BUSY_SECONDS: Final = 60.0
@@ -78,7 +78,7 @@ class Table:
     def cells(self, value: dict[str, Any]) -> tuple[Any, ...]:
         """Return what the attribute columns hold for *value*."""
         found = [value.get(name) for name in self.attributes]
-        return tuple([it if it.__class__ in ORDERED_ALIKE else column(it) for it in found])
+        return tuple([column(it) if it.__class__ is int else it for it in found])
 
 
 def quoted(name: str) -> str:

@@ -57,6 +57,11 @@ def secret_value(value: Any, readings: Readings) -> bytes:
     return stored
 
 
+def is_blank(text: str) -> bool:
+    """Whether there is nothing but white space in *text*, as JavaScript has it."""
+    return not text.strip(_JS_SPACE)
+
+
 class EntityChecker:
     """What an entity's values must be, worked out once for its schema."""
 
@@ -76,15 +81,18 @@ class EntityChecker:
         absent: list[str] = []
         for name, item in value.items():
             check = checks.get(name)
-            if check is _is_string and item.__class__ is str and "!" <= item[:1] <= "~":
-                continue  # text that begins with a visible character is not blank
+            if check is _is_string:
+                if item.__class__ is str and "!" <= item[:1] <= "~":
+                    continue  # text that begins with a visible character is not blank
+            elif check is _is_any and item is not None:
+                continue
             if item is None and check is not None:
                 absent.append(name)
             elif check is None:
                 self._check_undeclared(name)
             elif not check(item):
                 raise self._wrong_type(name)
-            elif check is _is_string and refuse_blank and not str(item).strip(_JS_SPACE):
+            elif check is _is_string and refuse_blank and is_blank(str(item)):
                 raise _invalid(f"attribute {name} of {self.schema.name} must not be blank")
         return _sized(self._without(value, absent) if absent else value, self._readings)
 
@@ -156,15 +164,12 @@ def fits(declared: AttributeType, value: Any) -> bool:
     return _CHECKS[declared](value)
 
 
-ORDERED_ALIKE: Final = frozenset({str, float, type(None)})
-"""The types whose values SQLite orders as the service does."""
-
-
 def column(value: Any) -> Any:
-    """Return the form of an attribute that SQLite orders as the service does."""
-    if type(value) is bool:
-        return int(value)
-    return float(value) if type(value) is int and abs(value) >= 2**63 else value
+    """Return the form of an attribute that SQLite orders as the service does.
+
+    It is the value itself but for whole numbers of more than 64 bits.
+    """
+    return float(value) if value.__class__ is int and not -(2**63) < value < 2**63 else value
 
 
 def utf16(text: str) -> bytes:
