@@ -32,7 +32,7 @@ from .secrets import AsyncSecrets, secret_space
 from .streams import AsyncStream
 from .unit import CASCADE, Atomic, UnitOfWork, WritePlan
 from .unit.expiry import Now
-from .wire import AsyncBackend, MetadataField, Tenant, current_tenant
+from .wire import AsyncBackend, MetadataField, Request, Tenant, current_tenant
 
 E = TypeVar("E", bound=Entity)
 T = TypeVar("T")
@@ -214,7 +214,11 @@ class AsyncSession:
 
         An entity the session already holds is returned as it is, without a call.
         """
-        return await self._open.run(reads.get(self._unit, cls, key, tuple(metadata)))
+        channel, unit, fields = self._open, self._unit, tuple(metadata)
+        found = reads.get(unit, cls, key, fields)
+        if isinstance(found, Request):
+            return reads.got(unit, cls, fields, found, await channel.ask(found))
+        return found
 
     async def get_many(
         self, cls: type[E], keys: Iterable[str], *, metadata: Iterable[MetadataField] = ()

@@ -169,6 +169,12 @@ class Channel:
         """Drive *flow* to its result."""
         return run(flow, self.backend, self.tenant)
 
+    def ask(self, request: Request) -> Response:
+        """Make one call; raises the `TransportError` where no answer came back."""
+        backend = Watch(self.backend) if is_watched() else self.backend
+        tenant = self.tenant
+        return backend.send(request if tenant is None else _addressed(request, tenant))
+
 
 class AsyncChannel:
     """An awaiting backend and the tenant to speak for."""
@@ -182,3 +188,8 @@ class AsyncChannel:
     async def run(self, flow: HookedFlow[T]) -> T:
         """Drive *flow* to its result."""
         return await arun(flow, self.backend, self.tenant)
+
+    async def ask(self, request: Request) -> Response:
+        """Make one call; raises the `TransportError` where no answer came back."""
+        backend = Watch(self.backend) if is_watched() else self.backend
+        return await backend.asend(_addressed(request, self.tenant))

@@ -32,7 +32,7 @@ from .secrets import Secrets, secret_space
 from .streams import Stream
 from .unit import CASCADE, Atomic, UnitOfWork, WritePlan
 from .unit.expiry import Now
-from .wire import Backend, MetadataField, Tenant, current_tenant
+from .wire import Backend, MetadataField, Request, Tenant, current_tenant
 
 E = TypeVar("E", bound=Entity)
 T = TypeVar("T")
@@ -212,7 +212,11 @@ class Session:
 
         An entity the session already holds is returned as it is, without a call.
         """
-        return self._open.run(reads.get(self._unit, cls, key, metadata))
+        channel, unit, fields = self._open, self._unit, tuple(metadata)
+        found = reads.get(unit, cls, key, fields)
+        if isinstance(found, Request):
+            return reads.got(unit, cls, fields, found, channel.ask(found))
+        return found
 
     def get_many(
         self, cls: type[E], keys: Iterable[str], *, metadata: Iterable[MetadataField] = ()

@@ -42,8 +42,6 @@ def test_the_examples_of_a_page_run_and_print_what_it_says(
     """The blocks of a page go on from each other; ``#>`` is what the line above prints."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(registry, "_classes", {})  # two pages may declare the same entity
-    for name in ("forge_orm", "forge_orm.calls"):  # a page shows how to set their levels
-        monkeypatch.setattr(logging.getLogger(name), "level", logging.NOTSET)
     eval_example.set_config(line_length=96)
     names: dict[str, object] = {}
     for example in _examples(page):

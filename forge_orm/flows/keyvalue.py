@@ -24,7 +24,7 @@ from ..errors import (
 )
 from ..model.entity import Metadata
 from ..model.keys import check_key
-from ..model.mapping import check_nested
+from ..model.writing import check_nested
 from ..operations import BatchItem, BatchOutcome, Operation, Setting, Stored, StoredSecret
 from ..operations.batch import failures_of_get, read_batch_rows
 from ..wire import MetadataField

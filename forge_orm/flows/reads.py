@@ -20,8 +20,8 @@ from ..planner import Explanation
 from ..planner.explain import Run
 from ..query import Question, shown
 from ..unit import UnitOfWork
-from ..wire import MetadataField
-from .core import Flow, Page, answer, perform
+from ..wire import MetadataField, Request, Response
+from .core import Flow, Page, perform
 from .lookups import look_up
 from .meter import Clock
 from .references import prefetch
@@ -32,26 +32,41 @@ T = TypeVar("T")
 
 
 def get(
-    unit: UnitOfWork, cls: type[E], key: str, metadata: Iterable[MetadataField] = ()
-) -> Flow[E | None]:
-    """Find one entity: the one already known, or the stored one."""
+    unit: UnitOfWork, cls: type[E], key: str, metadata: tuple[MetadataField, ...]
+) -> E | Request | None:
+    """Find one entity: return the one already known, or the request for the stored one.
+
+    A get is the call programs make most, so it is no flow: a generator costs as much again
+    as what it has to do. `got` reads the answer.
+    """
     known = unit.find(cls, key)
     if known is not None and (not metadata or unit.has_metadata(known, metadata)):
         return known
     if unit.is_deleting(cls, key):
         return None
     mapping: EntityMapping[E] = cls.__forge__
-    name, key = mapping.entity_schema().name, check_key(key)
-    # The call programs make most: no more is made for it than it takes.
-    always = mapping.lifetime.metadata
-    fields = mapping.lifetime.asking(metadata) if metadata or always else ()
-    request = entity_get(name, key, fields).request if fields else get_request(name, key)
-    (outcome,) = yield (request,)
-    body = read_row(request, answer(outcome))
+    name, key = mapping.name or mapping.entity_schema().name, check_key(key)
+    if metadata or mapping.lifetime.metadata:
+        return entity_get(name, key, mapping.lifetime.asking(metadata)).request
+    return get_request(name, key)
+
+
+def got(
+    unit: UnitOfWork,
+    cls: type[E],
+    metadata: tuple[MetadataField, ...],
+    request: Request,
+    response: Response,
+) -> E | None:
+    """Return the entity that the *request* of a get was answered with."""
+    body = response.body if response.status == 200 else read_row(request, response)
     if body is None:
         return None
-    entity = unit.load_row(cls, body, with_metadata=bool(fields))
-    return entity if not fields or unit.alive((entity,)) else None
+    mapping: EntityMapping[E] = cls.__forge__
+    if not (metadata or mapping.lifetime.metadata):
+        return unit.load_row(cls, body, with_metadata=False)
+    entity = unit.load_row(cls, body, with_metadata=True)
+    return entity if unit.alive((entity,)) else None
 
 
 def refresh(unit: UnitOfWork, entity: Entity) -> Flow[None]:

@@ -101,7 +101,7 @@ def _lost(item: WriteItem, claim: Claim, stored: _Rows, owners: _Rows) -> ForgeE
 
 def _is_deletion(item: WriteItem) -> bool:
     """Whether it deletes a row whatever it holds."""
-    return item.stored is None and not item.conditions and item.reserving is not None
+    return item.value is None and not item.conditions and item.reserving is not None
 
 
 def _amended(call: PlannedCall, stored: _Rows) -> PlannedCall | None:

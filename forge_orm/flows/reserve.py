@@ -175,7 +175,7 @@ class Claims:
             raise self._blaming(item, taken_key(item))
         if item.update and row is None:
             raise self._blaming(item, KeyAbsent(*item.address))
-        if item.stored is None and row is None and not item.conditions:
+        if item.value is None and row is None and not item.conditions:
             return None
         if item.address in self._unread or missing(item, row, self._made):
             raise self._blaming(item, busy(item))

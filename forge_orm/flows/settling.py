@@ -68,6 +68,8 @@ def _read(call: PlannedCall, outcome: Outcome) -> Settled:
 
 def _divided(call: PlannedCall, outcome: BatchOutcome) -> Settled:
     """Tell the items of a batch apart: saved is only what the answer says is done."""
+    if not outcome.failed and outcome.done == tuple([item.address for item in call.items]):
+        return Settled(call.items)  # as nearly always
     of_key = {item.name[1]: item.address for item in call.items}
 
     def address(entity: str | None, key: str) -> tuple[str | None, str]:
@@ -76,8 +78,6 @@ def _divided(call: PlannedCall, outcome: BatchOutcome) -> Settled:
 
     errors = {address(it.entity, it.key): it.error for it in outcome.failed}
     done = {address(*name) for name in outcome.done} - errors.keys()
-    if len(done) == len(call.items) == len(of_key) and done.issuperset(of_key.values()):
-        return Settled(call.items)
     saved = [item for item in call.items if item.address in done]
     unsaved = [item for item in call.items if item.address not in done]
     silent = AnswerLost(f"{call.path}: the answer does not say what became of it")

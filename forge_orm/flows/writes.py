@@ -18,6 +18,7 @@ from ..errors import (
     ServiceFault,
 )
 from ..unit import Atomic, PlannedCall, UnitOfWork, WriteItem, WritePlan
+from ..unit.plan import NOTHING
 from .core import Flow, Outcome
 from .deletions import expand
 from .doubts import settle, undecided
@@ -44,17 +45,19 @@ def flush(unit: UnitOfWork, atomic: Atomic) -> Flow[FlushReport]:
     tells what failed from what is unknown. What is unknown already and must not be sent twice
     is looked up first.
     """
-    found = yield from settle(unit, unit.unsettled.blocking)
-    _refuse_undecided(found.saved, [doubt.item for doubt in unit.unsettled.blocking])
+    saved: Sequence[WriteItem] = ()
+    if blocking := unit.unsettled.blocking:
+        saved = (yield from settle(unit, blocking)).saved
+        _refuse_undecided(saved, [doubt.item for doubt in unit.unsettled.blocking])
     yield from expand(unit, atomic)
-    return (yield from _carry_out(unit, unit.plan(atomic), found.saved))
+    return (yield from _carry_out(unit, unit.plan(atomic), saved))
 
 
 def retry(unit: UnitOfWork, atomic: Atomic) -> Flow[FlushReport]:
     """Find out what is unknown, then send again what failed, and nothing else."""
     found = yield from settle(unit, unit.unsettled.doubts)
     names = frozenset(unit.unsettled.failed)
-    plan = unit.plan(atomic, names) if names else WritePlan()
+    plan = unit.plan(atomic, names) if names else NOTHING
     report = yield from _carry_out(unit, plan, found.saved)
     _refuse_undecided(found.saved, [doubt.item for doubt in unit.unsettled.doubts])
     return report

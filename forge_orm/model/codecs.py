@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from enum import Enum
+from enum import Enum, Flag
 from typing import (
     Annotated,
     Any,
@@ -75,6 +75,14 @@ class Codec:
     check: Callable[[Any], None] | None = None
     ordered: bool = True
     textual: bool = False
+
+    @property
+    def plain(self) -> PythonType | None:
+        """The one type whose values pydantic writes in their stored form; None for others."""
+        kind = self.python[-1]
+        if self.encode is _encode_enum:  # its values were checked when it was declared
+            return None if issubclass(kind, Flag) or self.type is AttributeType.FLOAT else kind
+        return kind if self.encode is None and kind in (str, int, float, bool) else None
 
     def storer(self) -> Callable[[Any], Any]:
         """Return a function that does what `stored` does, fast for values as they usually are.

@@ -241,18 +241,19 @@ class Origin:
     that no session watches.
     """
 
-    __slots__ = ("_body", "_values", "metadata", "tracker")
+    __slots__ = ("_body", "_key", "_values", "metadata", "tracker")
 
     def __init__(
         self,
         body: bytes = b"",
         tracker: dict[int, Any] | None = None,
         *,
+        key: str | None = None,
         values: dict[str, dict[str, Any]] | None = None,
         metadata: dict[str, Metadata] | None = None,
     ) -> None:
-        """Keep the bytes of an answer, or the *values* by key where they are known."""
-        self._body, self._values = body, values
+        """Keep the bytes of an answer, or of what is stored under *key*, or the *values*."""
+        self._body, self._key, self._values = body, key, values
         self.tracker, self.metadata = tracker, metadata
 
     def knows(self, key: str) -> bool:
@@ -262,11 +263,15 @@ class Origin:
     def value(self, key: str) -> dict[str, Any]:
         """Return the stored form of one entity, as it was when it was read or saved."""
         if self._values is None:
-            answer = from_json(self._body)
-            rows = answer.get("data") or answer.get("successfulKeys") or [answer]
-            self._values = {row["key"]: row["value"] for row in rows}
+            self._values = self._parsed(from_json(self._body))
             self._body = b""
         return self._values[key]
+
+    def _parsed(self, found: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        if self._key is not None:
+            return {self._key: found}
+        rows = found.get("data") or found.get("successfulKeys") or [found]
+        return {row["key"]: row["value"] for row in rows}
 
 
 class KeyAttribute:

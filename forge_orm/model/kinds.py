@@ -202,7 +202,8 @@ class Family:
         choices = {
             kind: stored_form(each.cls, each.stored_fields()) for kind, each in known.items()
         }
-        return Readers(kinds_form(self.name, choices, self._unknown_form(frozenset(known))))
+        form = kinds_form(self.name, choices, self._unknown_form(frozenset(known)))
+        return Readers(form, *(each.cls for each in known.values()), self.unknown)
 
     def _unknown_form(self, known: frozenset[str]) -> Any:
         """Return the form that takes what no kind is declared for, and nothing else."""

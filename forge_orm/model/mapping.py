@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar, Generic, TypeVar, cast
+from typing import Any, ClassVar, Generic, TypeVar
 
-from pydantic import BaseModel, Secret, SecretBytes, SecretStr, TypeAdapter, ValidationError
-from pydantic_core import (
-    PydanticSerializationError,
-    PydanticUndefined,
-    SchemaSerializer,
-    to_json,
-)
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError, PydanticUndefined, to_json
 
 from .. import limits
 from ..errors import CorruptValue, DeclarationError, InvalidValue, QueryError, UnknownIndex
@@ -29,7 +23,7 @@ from ..schema import (
     violations,
 )
 from .attributes import UNIQUE_MARK, VERSION_MARK
-from .codecs import Codec, nested_encoder, operand_encoder, storage_of
+from .codecs import nested_encoder, operand_encoder
 from .indexes import Index
 from .keys import KeyPart, KeyTemplate, check_key
 from .kinds import Family, readable
@@ -38,25 +32,9 @@ from .references import ReferenceCodec
 from .rules import checked_references, delete_rules
 from .storage import Readers, StoredField, stored_form
 from .uniques import UNIQUES_MAX, Unique, UniqueMapping
+from .writing import AttributeMapping, Writer, check_nested, stored_attributes, suspicious
 
 E = TypeVar("E", bound=BaseModel)
-
-
-@dataclass(frozen=True, slots=True)
-class AttributeMapping:
-    """One stored attribute: a field (or computed field) of the class and how it is stored."""
-
-    field: str
-    name: str
-    codec: Codec
-    optional: bool
-    store: Callable[[Any], Any]
-    computed: bool = False
-
-    @property
-    def mutable(self) -> bool:
-        """Whether its value can change without being assigned: lists, dicts, models."""
-        return self.codec.type is AttributeType.ANY
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +62,7 @@ class EntityMapping(Generic[E]):
         self.label = cls.__name__
         self.name = declaration.name or ""
         self.family, self.kind = declaration.family, declaration.kind
-        self.attributes = self._with_kind(_attributes(cls))
+        self.attributes = self._with_kind(stored_attributes(cls))
         self._by_stored_name = {item.name: item for item in self.attributes.values()}
         self._indexes = {index: self._index(index.declared) for index in declaration.indexes}
         self.references = {
@@ -121,7 +99,10 @@ class EntityMapping(Generic[E]):
             )
         if self.kind is None:
             return found
-        return {**found, item.field: replace(item, store=_store_kind(item, self.kind))}
+        return {
+            **found,
+            item.field: replace(item, store=_store_kind(item, self.kind), form=None),
+        }
 
     def _index(self, declared: IndexSchema) -> IndexSchema:
         """Translate an index from field names to stored names."""
@@ -400,7 +381,7 @@ class EntityMapping(Generic[E]):
         """The compiled validators; made at first use, since that takes milliseconds."""
         if self.family is not None:
             return self.family.readers()
-        return Readers(stored_form(self.cls, self.stored_fields()))
+        return Readers(stored_form(self.cls, self.stored_fields()), self.cls)
 
     def stored_fields(self) -> dict[str, StoredField | None]:
         """Return how each field is read; None for one that is not stored."""
@@ -424,6 +405,26 @@ class EntityMapping(Generic[E]):
         )
 
     # --- writing ------------------------------------------------------------------------
+
+    @cached_property
+    def _writer(self) -> Writer | None:
+        """The compiled writer, made at first use; None where entities have more than fields."""
+        if self.open or any(item.computed for item in self.attributes.values()):
+            return None
+        return Writer(self.cls, self.attributes)
+
+    def write_alike(self, entities: Iterable[E]) -> list[bytes] | None:
+        """Return what `write` returns for each of *entities*; None where they are not alike."""
+        writer = self._writer
+        found = None if writer is None else writer.all([*map(vars, entities)])
+        return None if found is None or max(map(len, found)) > limits.VALUE_MAX_BYTES else found
+
+    def write(self, entity: E, key: str) -> bytes:
+        """Return the JSON that is stored of *entity*; raises `InvalidValue`, as `stored`."""
+        body = None if self._writer is None else self._writer(vars(entity))
+        if body is None or len(body) > limits.VALUE_MAX_BYTES:
+            return self.dump(self.stored(entity), key)
+        return body
 
     def stored(self, entity: E) -> dict[str, Any]:
         """Return the stored form of *entity*, by attribute; absent ones left out.
@@ -519,95 +520,3 @@ def _store_kind(item: AttributeMapping, kind: str) -> Callable[[Any], Any]:
         return kind
 
     return store
-
-
-def _attributes(cls: type[BaseModel]) -> dict[str, AttributeMapping]:
-    found: dict[str, AttributeMapping] = {}
-    for field, info in cls.model_fields.items():
-        if info.exclude:
-            _needs_default(cls, field, required=info.is_required())
-            continue
-        alias = info.serialization_alias or info.alias or field
-        found[field] = _attribute(cls, field, alias, info.annotation, info.metadata)
-    for field, computed in cls.model_computed_fields.items():
-        made = _attribute(cls, field, computed.alias or field, computed.return_type, ())
-        found[field] = replace(made, computed=True)
-    names = [item.name for item in found.values()]
-    if doubled := sorted({name for name in names if names.count(name) > 1}):
-        raise DeclarationError(f"{cls.__name__}: two fields are stored as {doubled[0]!r}")
-    return found
-
-
-def _needs_default(cls: type[BaseModel], field: str, *, required: bool) -> None:
-    if required:
-        raise DeclarationError(
-            f"{cls.__name__}.{field} is excluded from storage and so needs a default: "
-            "it is not there when an entity is read back"
-        )
-
-
-def _attribute(
-    cls: type[BaseModel], field: str, name: str, annotation: Any, metadata: Any
-) -> AttributeMapping:
-    try:
-        storage = storage_of(annotation, metadata)
-    except DeclarationError as error:
-        raise DeclarationError(f"{cls.__name__}.{field} cannot be stored: {error}") from None
-    codec = storage.codec
-    if isinstance(codec, ReferenceCodec):
-        codec = codec.of(cls.__name__, field)
-    store = _nested_store(annotation) if codec.type is AttributeType.ANY else codec.storer()
-    return AttributeMapping(field, name, codec, storage.optional, store)
-
-
-def _nested_store(annotation: Any) -> Callable[[Any], Any]:
-    """Return the function that stores a list, dict or model: pydantic's JSON form."""
-    made: list[SchemaSerializer] = []  # at first use: forward references are known then
-    open_to_any = "Any" in repr(annotation) or "object" in repr(annotation)
-
-    def store(value: Any) -> Any:
-        if open_to_any:
-            _refuse_hidden(value)
-        if not made:
-            made.append(TypeAdapter(annotation).serializer)
-        try:
-            return made[0].to_python(value, mode="json", by_alias=True, warnings="error")
-        except PydanticSerializationError as error:
-            raise ValueError(str(error)) from None
-
-    return store
-
-
-def _refuse_hidden(value: Any) -> None:
-    """Refuse what pydantic would mask or drop where it does not know the type."""
-    if isinstance(value, SecretStr | SecretBytes | Secret):
-        raise TypeError("it holds a secret; keep secrets with session.secrets.set(key, value)")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"it holds {value!r}, which JSON cannot express")
-    if isinstance(value, dict):
-        for part in cast("dict[Any, Any]", value).values():
-            _refuse_hidden(part)
-    elif isinstance(value, list | tuple | set | frozenset):
-        for part in cast("list[Any]", value):
-            _refuse_hidden(part)
-
-
-def suspicious(body: bytes) -> bool:
-    """Whether JSON may be too deep or hold NaN or infinity: a cheap look before a walk."""
-    if body.count(b"{") + body.count(b"[") > limits.VALUE_MAX_DEPTH:
-        return True
-    # A single letter is found faster than a word.
-    return (b"N" in body and b"NaN" in body) or (b"I" in body and b"Infinity" in body)
-
-
-def check_nested(value: Any, depth: int = 1) -> None:
-    """Raise ValueError for JSON that is too deep (31 levels) or holds NaN or infinity."""
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"it holds {value!r}, which JSON cannot express")
-    if not isinstance(value, dict | list):
-        return
-    if depth > limits.VALUE_MAX_DEPTH:
-        raise ValueError(f"it is nested deeper than {limits.VALUE_MAX_DEPTH} levels")
-    parts = cast("dict[Any, Any] | list[Any]", value)
-    for part in parts.values() if isinstance(parts, dict) else parts:
-        check_nested(part, depth + 1)

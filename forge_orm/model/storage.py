@@ -7,8 +7,10 @@ stored names, an absent optional attribute is None, and encoded values are decod
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, NotRequired, TypeAlias
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from threading import RLock
+from typing import Annotated, Any, Final, NotRequired, TypeAlias
 
 from pydantic import GetCoreSchemaHandler, TypeAdapter
 from pydantic_core import CoreSchema, core_schema
@@ -30,15 +32,8 @@ class StoredField:
 class _StoredForm:
     """An ``Annotated`` marker that turns a class's schema into that of its stored form."""
 
-    def __init__(
-        self, cls: type[Any], fields: Mapping[str, StoredField | None], extra: str
-    ) -> None:
+    def __init__(self, fields: Mapping[str, StoredField | None], extra: str) -> None:
         self._fields, self._extra = fields, extra
-        # pydantic-core answers a nested model of a complete class with that class's own
-        # validator, whatever schema it was given. A bare subclass has none; the entities
-        # become *cls* when they are adopted.
-        body = {"__slots__": (), "__module__": cls.__module__, "__qualname__": cls.__qualname__}
-        self._stand_in = type.__new__(type(cls), cls.__name__, (cls,), body)
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
@@ -58,8 +53,6 @@ class _StoredForm:
             copy["extra_behavior"] = self._extra
         else:
             copy["schema"] = self._stored(schema["schema"])
-        if schema["type"] == "model":
-            copy["cls"] = self._stand_in
         return copy
 
     def _field(self, name: str, field: Any) -> Any:
@@ -88,7 +81,7 @@ def stored_form(
     cls: type[Any], fields: Mapping[str, StoredField | None], *, extra: str = "ignore"
 ) -> Any:
     """Return the type of *cls* as it is stored; *extra* is what becomes of other attributes."""
-    return Annotated[cls, _StoredForm(cls, fields, extra)]
+    return Annotated[cls, _StoredForm(fields, extra)]
 
 
 class _KindsForm:
@@ -118,14 +111,36 @@ def kinds_form(discriminator: str, forms: Mapping[str, Any], unknown: Any) -> An
     return Annotated[Any, _KindsForm(discriminator, forms, unknown)]
 
 
-class Readers:
-    """Compiled validators for each shape in which the service returns an entity.
+_compiling: Final = RLock()
 
-    The entities they return are of stand-in classes, each below the class it stands for.
+
+@contextmanager
+def _incomplete(classes: tuple[type[Any], ...]) -> Generator[None]:
+    """Let pydantic-core take the schemas of *classes* as they are given.
+
+    For a class that is complete it takes the validator it has already, whatever schema it is
+    given, and that one reads another form. Two threads must not compile one class at a time.
     """
+    with _compiling:
+        before = [(cls, cls.__pydantic_complete__) for cls in classes]
+        for cls in classes:
+            cls.__pydantic_complete__ = False
+        try:
+            yield
+        finally:
+            for cls, complete in before:
+                cls.__pydantic_complete__ = complete
 
-    def __init__(self, stored: Any) -> None:
-        """Compile them for a `stored_form` or a `kinds_form`."""
+
+class Readers:
+    """Compiled validators for each shape in which the service returns an entity."""
+
+    def __init__(self, stored: Any, *classes: type[Any]) -> None:
+        """Compile them for a `stored_form` or a `kinds_form` of *classes*."""
+        with _incomplete(classes):
+            self._compile(stored)
+
+    def _compile(self, stored: Any) -> None:
         fields_of_row: dict[str, Any] = {"key": str, "value": stored}
         with_metadata = {
             **fields_of_row,

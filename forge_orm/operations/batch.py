@@ -88,9 +88,10 @@ def _name(item: BatchItem) -> dict[str, Json]:
 
 
 def _set_item(item: BatchItem) -> bytes:
-    if item.ttl is None and item.entity is not None:  # as below; most items are like this
-        name = to_json(item.key), to_json(item.entity), item.value
-        return b'{"key":%s,"entityName":%s,"value":%s}' % name
+    key, entity, value, ttl = item
+    if ttl is None and entity is not None:  # as below; most items are like this
+        named = to_json(key), to_json(entity), value
+        return b'{"key":%s,"entityName":%s,"value":%s}' % named
     members = _name(item)
     if item.ttl is not None:
         members["options"] = {"ttl": ttl_payload(item.ttl)}

@@ -54,23 +54,24 @@ def judge(doubt: Doubt, now: Stored) -> Verdict:
         return Verdict.UNKNOWN if item.touch else Verdict.SAVED
     if doubt.before is not None:
         return Verdict.FAILED if now == doubt.before else Verdict.UNKNOWN
-    if now is None or item.stored is None:  # a set that left nothing, a deletion that did
+    if now is None or item.value is None:  # a set that left nothing, a deletion that did
         return Verdict.FAILED
     return Verdict.UNKNOWN
 
 
 def _by_version(item: WriteItem, now: Stored) -> Verdict:
     """Judge by the version: one number is written once only, by whoever was first."""
-    deleting = item.stored is None
+    deleting = item.value is None
     if now is None:
         absent = Verdict.FAILED if item.create else Verdict.UNKNOWN
         return Verdict.SAVED if deleting else absent
     actual = now.get(item.version_name or "")
     if not item.create and actual == item.expected:
         return Verdict.FAILED  # nobody has saved it since it was read
-    if item.stored is None or actual != item.stored[item.version_name or ""]:
+    stored = item.stored
+    if stored is None or actual != stored[item.version_name or ""]:
         return Verdict.UNKNOWN
-    return Verdict.SAVED if now == item.stored else Verdict.FAILED
+    return Verdict.SAVED if now == stored else Verdict.FAILED
 
 
 def judge_all(doubts: Iterable[Doubt], rows: Rows) -> dict[Name, Verdict]:
@@ -112,7 +113,7 @@ def _mute(doubt: Doubt, rows: Rows) -> bool:
     """Whether absence tells nothing: the key may not have been there before either."""
     item = doubt.item
     absent = rows.get(item.address, item) is None
-    return item.stored is None and doubt.before is None and absent
+    return item.value is None and doubt.before is None and absent
 
 
 class Unsettled:
@@ -132,6 +133,8 @@ class Unsettled:
     @property
     def blocking(self) -> tuple[Doubt, ...]:
         """The doubts to be settled before anything is written again."""
+        if not self._doubts:
+            return ()
         return tuple(doubt for doubt in self._doubts.values() if not doubt.repeatable)
 
     def is_doubted(self, name: Name) -> bool:

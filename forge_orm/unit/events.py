@@ -106,7 +106,7 @@ def event_of(item: WriteItem, plan: WritePlan, unit: UnitOfWork | None) -> Write
 
 def _verb(item: WriteItem, origin: Origin | None) -> Verb:
     """Tell an insert from an update, as well as the session can."""
-    if item.stored is None:
+    if item.value is None:
         return "delete"
     read = origin is not None and origin.knows(item.name[1]) and not item.create
     return "update" if read else "insert"

@@ -57,9 +57,12 @@ class IdentityMap:
         strong[key] = entity
         return entity
 
-    def add(self, entity: Entity) -> None:
+    def put(self, cls: type[Any], key: str, entity: Entity) -> None:
         """Take in one entity under its key."""
-        self._strong.setdefault(type(entity).__forge_root__, {})[str(key_of(entity))] = entity
+        known = self._strong.get(cls)
+        if known is None:
+            known = self._strong[cls] = {}
+        known[key] = entity
 
     def remove(self, cls: type[Any], key: str) -> None:
         """Forget one entity, if it is known."""

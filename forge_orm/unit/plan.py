@@ -11,6 +11,8 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
 
+from pydantic_core import from_json
+
 from .. import limits
 from ..errors import ForgeError, ItemFailure, SessionError
 from ..expressions import Condition, KeyCondition, Operator
@@ -58,8 +60,7 @@ class WriteItem(NamedTuple):
 
     name: tuple[type[Any], str]
     entity: Entity | None
-    stored: dict[str, Any] | None
-    value: bytes | None
+    value: bytes | None = None
     attributes: tuple[str, ...] = ()
     conditions: tuple[Condition[Any], ...] = ()
     ttl: timedelta | None = None
@@ -72,7 +73,12 @@ class WriteItem(NamedTuple):
     @property
     def needs_transaction(self) -> bool:
         """Whether it is written under conditions, with something else or not at all."""
-        return bool(self.conditions or self.targets) or self.reserving is not None
+        return bool(self.conditions or self.targets or self.reserving is not None)
+
+    @property
+    def stored(self) -> dict[str, Any] | None:
+        """The stored form of the entity to set; None for one to delete."""
+        return None if self.value is None else from_json(self.value)
 
     @property
     def mapping(self) -> EntityMapping[Any]:
@@ -115,7 +121,7 @@ class WriteItem(NamedTuple):
     def numbered(self, version: int) -> WriteItem:
         """Return the same write, of this version."""
         stored = {**(self.stored or {}), str(self.version_name): version}
-        return self._replace(stored=stored, value=self.mapping.dump(stored, self.name[1]))
+        return self._replace(value=self.mapping.dump(stored, self.name[1]))
 
     @property
     def guarded(self) -> tuple[Condition[Any], ...]:
@@ -439,7 +445,7 @@ def _batches(items: Sequence[WriteItem]) -> Iterator[PlannedCall]:
             if len(chunk) == 1:
                 yield _single(chunk[0])
             else:
-                yield PlannedCall(tuple(chunk), (), batch([_item(item) for item in chunk]))
+                yield PlannedCall(tuple(chunk), (), batch([*map(_item, chunk)]))
 
 
 def _single(item: WriteItem) -> PlannedCall:
@@ -512,9 +518,11 @@ def _count(item: WriteItem) -> int:
 
 def _size(item: WriteItem) -> int:
     """Return how many bytes an item takes in a body, at most."""
-    around = _AROUND + 300 * len(item.guarded) + _RESERVATION * (_count(item) - 1)
-    around += sum(map(_check_size, item.targets))
-    return len(item.value or b"") + 6 * len(item.name[1]) + around
+    size = _AROUND + len(item.value or b"") + 6 * len(item.name[1])
+    if item.needs_transaction:
+        size += 300 * len(item.guarded) + _RESERVATION * (_count(item) - 1)
+        size += sum(map(_check_size, item.targets))
+    return size
 
 
 def _check_size(target: Checked) -> int:
@@ -529,8 +537,8 @@ _RESERVATION = 12_000
 
 
 def _item(item: WriteItem) -> BatchItem:
-    entity, key = item.address
-    return BatchItem(key, entity, item.value or b"", item.ttl)
+    cls, key = item.name
+    return BatchItem(key, cls.__forge__.name, item.value or b"", item.ttl)
 
 
 def _write(item: WriteItem) -> Write:

@@ -29,7 +29,7 @@ def reserved(item: WriteItem, seen: Mapping[str, Any] | None) -> WriteItem:
     for reservation in wanted.values():
         _check_size(reservation)
     if seen is None:
-        creates = item.stored is not None and not item.update
+        creates = item.value is not None and not item.update
         lock = new_claim(key_reservation(*item.address)) if creates else None
         claims = tuple(map(new_claim, wanted.values()))
         return item._replace(reserving=Reserving((), claims, lock=lock, unread=True))
@@ -136,7 +136,8 @@ def _anything(
 
 
 def _wanted(item: WriteItem) -> dict[str, Reservation]:
-    return {} if item.stored is None else _held(item, item.stored)
+    stored = item.stored
+    return {} if stored is None else _held(item, stored)
 
 
 def _held(item: WriteItem, stored: Mapping[str, Any]) -> dict[str, Reservation]:

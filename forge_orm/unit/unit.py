@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar
 
-from pydantic import ValidationError
 from pydantic_core import from_json
 
-from ..errors import ForgeError, ItemFailure, SessionError
+from ..errors import ItemFailure, SessionError
 from ..expressions import Condition, KeyCondition, Operator
 from ..model.entity import (
     Entity,
@@ -19,14 +18,12 @@ from ..model.entity import (
     Origin,
     key_of,
     origin_of,
-    read_metadata,
-    set_key,
     set_origin,
 )
 from ..model.keys import check_key
-from ..model.mapping import AttributeMapping, EntityMapping
+from ..model.mapping import EntityMapping
+from ..model.writing import AttributeMapping
 from ..operations import Check
-from ..operations.core import NONSENSE, nonsense
 from ..query import check_conditions
 from ..wire import MetadataField
 from .cascade import CASCADE, Deletion
@@ -34,7 +31,8 @@ from .changes import change_of, mutated, unknown
 from .doubts import Stored, Unsettled, Verdict
 from .events import Hooking
 from .expiry import Now, expiry, has_expired, metadata_of, never, remaining, unchanged
-from .identity import IdentityMap, Name, is_kind, of_kind, wrong_kind
+from .identity import Name, is_kind, of_kind, wrong_kind
+from .loading import Loading
 from .plan import NOTHING, Atomic, PlannedCall, WriteItem, WritePlan, make_plan
 from .presence import present
 from .receipts import Receipts
@@ -42,10 +40,6 @@ from .references import referring
 from .unique import reserved, settled_between
 
 E = TypeVar("E", bound=Entity)
-
-# Readers make entities of a stand-in class (see model/storage.py); this is the cheapest way
-# to their own.
-_set_class: Any = vars(object)["__class__"].__set__
 
 
 class _Pending(NamedTuple):
@@ -72,20 +66,18 @@ class _Pending(NamedTuple):
         return both and sent is not None and self.entity is sent.entity
 
 
-class UnitOfWork:
-    """Identity map, change tracking and pending writes of one session."""
+class UnitOfWork(Loading):
+    """What one session knows, what changed of it, and what is about to be written."""
 
     def __init__(self, now: Now = never, *, receipts: bool = False) -> None:
         """Start with nothing read and nothing to write; *now* tells what has expired.
 
         With *receipts* each transaction writes one; see `forge_orm.unit.receipts`.
         """
-        self.now = now
+        super().__init__(now)
         self._receipts = Receipts() if receipts else None
-        self.identity = IdentityMap()
         self.unsettled = Unsettled()
         self.hooking: Hooking | None = None
-        self._touched: dict[int, Entity] = {}
         self._pending: dict[Name, _Pending] = {}
         self._sent: dict[Name, _Pending | None] = {}
         self._required: dict[Name, tuple[Entity, tuple[Condition[Any], ...]]] = {}
@@ -108,20 +100,6 @@ class UnitOfWork:
         known = self.find(cls, key)
         return known is not None and (not metadata or self.has_metadata(known, metadata))
 
-    def has_metadata(self, entity: Entity, fields: Iterable[MetadataField]) -> bool:
-        """Whether *fields* of the metadata of *entity* were read."""
-        if (known := metadata_of(entity)) is None:
-            return False
-        times = {
-            MetadataField.CREATED_AT: known.created_at,
-            MetadataField.UPDATED_AT: known.updated_at,
-        }
-        return all(times.get(each, known) is not None for each in fields)
-
-    def is_past(self, moment: datetime | None) -> bool:
-        """Whether an expiry time has come."""
-        return moment is not None and moment.timestamp() <= self.now()
-
     def alive(self, entities: Sequence[E]) -> Sequence[E]:
         """Return those that have not expired, as far as that was asked."""
         there = [each for each in entities if not self.is_gone(each)]
@@ -137,50 +115,10 @@ class UnitOfWork:
 
     def is_deleting(self, cls: type[Any], key: str) -> bool:
         """Whether the deletion of *key* is pending."""
-        pending = self._pending.get((cls.__forge_root__, key)) if self._pending else None
+        if not self._pending:
+            return False
+        pending = self._pending.get((cls.__forge_root__, key))
         return pending is not None and pending.deleting
-
-    def load_row(self, cls: type[E], body: bytes, *, with_metadata: bool) -> E:
-        """Read the answer of a get; raises `CorruptValue`."""
-        mapping: EntityMapping[E] = cls.__forge__
-        readers = mapping.readers
-        try:
-            row = (readers.row_with_metadata if with_metadata else readers.row)(body)
-        except ValidationError as error:
-            raise _unreadable(mapping, error, body) from None
-        if with_metadata:
-            return of_kind(cls, self._load(mapping, [row], body, with_metadata=True)[0])
-        # `_load`, for one: this is the read programs make most.
-        key, entity, family = row["key"], row["value"], mapping.family
-        _set_class(entity, cls if family is None else type(entity).__base__)
-        set_key(entity, key)
-        set_origin(entity, Origin(body, self._touched))
-        if family is None:
-            return cast("E", self.identity.admit_one(cls, key, entity))
-        return of_kind(cls, self.identity.admit_one(family.root, key, entity))
-
-    def load_page(
-        self, cls: type[E], body: bytes, *, with_metadata: bool
-    ) -> tuple[Sequence[E], str | None]:
-        """Read the answer of a query: the entities and the cursor; raises `CorruptValue`."""
-        mapping: EntityMapping[E] = cls.__forge__
-        readers = mapping.readers
-        try:
-            page = (readers.page_with_metadata if with_metadata else readers.page)(body)
-        except ValidationError as error:
-            raise _unreadable(mapping, error, body, "data") from None
-        entities = self._load(mapping, page["data"], body, with_metadata=with_metadata)
-        return entities, page.get("cursor")
-
-    def load_batch(self, cls: type[E], body: bytes) -> tuple[Sequence[E], list[dict[str, Any]]]:
-        """Read the answer of a batch get: the entities and the failed rows."""
-        mapping: EntityMapping[E] = cls.__forge__
-        try:
-            batch = mapping.readers.batch(body)
-        except ValidationError as error:
-            raise _unreadable(mapping, error, body, "successfulKeys") from None
-        entities = self._load(mapping, batch["successfulKeys"], body, with_metadata=True)
-        return entities, batch["failedKeys"]
 
     def sorted_out(
         self, cls: type[E], entities: Sequence[E]
@@ -194,39 +132,13 @@ class UnitOfWork:
         failures = [ItemFailure(error.entity, error.key, error) for error in errors]
         return [each for each in entities if is_kind(cls, each)], failures
 
-    def _load(
-        self, mapping: EntityMapping[E], rows: list[Any], body: bytes, *, with_metadata: bool
-    ) -> Sequence[E]:
-        own = mapping.cls if mapping.family is None else None
-        origin = Origin(body, self._touched)
-        if with_metadata:
-            origin.metadata = {row["key"]: read_metadata(row) for row in rows}
-        fresh: dict[str, Any] = {}
-        for row in rows:
-            fresh[row["key"]] = entity = row["value"]
-            _set_class(entity, own or type(entity).__base__)
-            set_key(entity, row["key"])
-            set_origin(entity, origin)
-        root: type[Any] = mapping.cls.__forge_root__
-        return cast("Sequence[E]", self.identity.admit(root, fresh))
-
-    def adopt(self, entities: Sequence[E]) -> Sequence[E]:
-        """Take in entities that another unit read; return the known object for a known key."""
-        if not entities:
-            return entities
-        for entity in entities:
-            if (origin := origin_of(entity)) is not None:
-                origin.tracker = self._touched
-        fresh: dict[str, Entity] = {str(key_of(entity)): entity for entity in entities}
-        return cast("Sequence[E]", self.identity.admit(type(entities[0]).__forge_root__, fresh))
-
     def refreshed(self, entity: Entity, body: bytes) -> None:
         """Give a known entity the values just read; its own changes are dropped."""
         self.forget(entity)
         fresh = self.load_row(type(entity), body, with_metadata=True)
         entity.__setstate__(fresh.__getstate__())
         set_origin(entity, origin_of(fresh))
-        self.identity.add(entity)
+        self.identity.put(*_name(entity), entity)
 
     def release(self, entities: Iterable[Entity]) -> None:
         """Stop holding entities that a stream has passed and nobody changed."""
@@ -258,7 +170,8 @@ class UnitOfWork:
         _refuse_other(
             entity, "add() takes entities; give those of a list with a star, add(*tasks)"
         )
-        type(entity).__forge__.check_storable()
+        mapping: EntityMapping[Any] = type(entity).__forge__
+        mapping.check_storable()
         name = _name(entity)
         known = self.identity.find(*name)
         if known is not None and known is not entity:
@@ -271,24 +184,23 @@ class UnitOfWork:
             set_origin(entity, None)  # what is there is read much faster than what is not
         stored = origin is not None and origin.knows(name[1])
         if update:
-            present(type(entity).__forge__, ())
-        elif type(entity).__forge__.version is not None and condition is None and not stored:
+            present(mapping, ())
+        elif mapping.version is not None and condition is None and not stored:
             create = True  # a new versioned entity is never written over another
         if create and stored and self._watches(entity):
             raise SessionError(
                 f"{type(entity).__name__} {name[1]!r} was read from the store, so it cannot "
                 "be inserted; change it, and it is saved"
             )
-        self.identity.add(entity)
+        self.identity.put(*name, entity)
         kept: Mapping[str, Any] = {} if before is None else before.unknown
         if origin is not None and stored:
             if self._watches(entity) and ttl is None and condition is None and not update:
                 self._pending.pop(name, None)  # a known entity is written if it changed
                 return
             kept = unknown(entity, origin)
-        self._pending[name] = _Pending(
-            entity, False, _given(type(entity), condition), ttl, kept, create, update
-        )
+        given = () if condition is None else _given(type(entity), condition)
+        self._pending[name] = _Pending(entity, False, given, ttl, kept, create, update)
 
     def touch(self, entity: Entity, *, ttl: timedelta | None = None) -> None:
         """Save a known *entity* as it is at the next flush, to renew its time to live."""
@@ -344,6 +256,8 @@ class UnitOfWork:
 
     def deletions(self) -> tuple[Deletion, ...]:
         """Return the pending deletions whose referrers are still to be looked up."""
+        if not self._pending:
+            return ()
         return tuple(
             Deletion(name, rules, pending.cascade)
             for name, pending in self._pending.items()
@@ -405,24 +319,22 @@ class UnitOfWork:
         Raises `InvalidValue`, `SessionError`, and `UniqueViolation` where two entities of it
         want the same unique value.
         """
-        wanted = (item for item in self._items() if only is None or item.name in only)
-        items = {item.name: self._versioned(item) for item in wanted}
+        items: dict[Name, WriteItem] = {}
+        for item in self._items():
+            if only is None or item.name in only:
+                versioned = item.mapping.version is not None
+                items[item.name] = self._versioned(item) if versioned else item
         if not items and not self._required and not self.unsettled.blocking:
             return NOTHING  # most sessions only read
-        checks: list[Check] = []
-        for (cls, key), (_, conditions) in self._required.items():
-            if (item := items.get((cls, key))) is not None:
-                items[cls, key] = item.under(conditions)
-            else:
-                checks.append(Check(key, cls.__forge__.name, conditions))
+        checks = tuple(self._require_of(items))
         for name, item in items.items():
             if item.update and not name[0].__forge__.uniques:  # their guard asks it already
                 given = present(item.mapping, item.conditions)
                 items[name] = item._replace(conditions=given)
             elif item.touch and not item.conditions and atomic != "never":
                 items[name] = item.under(self._as_read(item))
-        writes = settled_between([self._related(item) for item in items.values()])
-        plan = make_plan(writes, tuple(checks), atomic, together=bool(self._required))
+        writes = settled_between(map(self._related, items.values()))
+        plan = make_plan(writes, checks, atomic, together=bool(self._required))
         if self._receipts is not None:
             plan = self._receipts.sign(plan)
         blocking, lookups = self.unsettled.blocking, self.deletions()
@@ -430,6 +342,14 @@ class UnitOfWork:
             return plan
         unknown = tuple(doubt.item for doubt in blocking)
         return replace(plan, unknown=unknown, lookups=lookups)
+
+    def _require_of(self, items: dict[Name, WriteItem]) -> Iterator[Check]:
+        """Put what is required on the writes it is about; yield what is about no write."""
+        for (cls, key), (_, conditions) in self._required.items():
+            if (item := items.get((cls, key))) is not None:
+                items[cls, key] = item.under(conditions)
+            else:
+                yield Check(key, cls.__forge__.name, conditions)
 
     def _as_read(self, item: WriteItem) -> tuple[Condition[Any], ...]:
         """Return what lets a touch happen only if nobody changed the entity since."""
@@ -440,13 +360,14 @@ class UnitOfWork:
         self._sent_required = dict(self._required)
         if self._receipts is not None:
             self._receipts.turn()
+        nothing_yet = Origin(tracker=self._touched, values={})
         for item in items:
             entity = item.entity
             self._sent[item.name] = self._pending.get(item.name)
-            if entity is None or item.stored is None:
+            if entity is None or item.value is None:
                 continue
             if not self._watches(entity):
-                set_origin(entity, Origin(b"", self._touched, values={}))
+                set_origin(entity, nothing_yet)
             self._touched.pop(id(entity), None)
 
     def unconfirmed(
@@ -485,30 +406,28 @@ class UnitOfWork:
         """Record that the service confirmed *item*."""
         if self.hooking is not None:
             self.hooking.confirm(item)
-        cls, key = item.name
-        self.unsettled.settled(item.name)
-        pending, sent = self._pending.get(item.name), self._sent.pop(item.name, None)
+        name, entity = item.name, item.entity
+        self.unsettled.settled(name)
+        pending, sent = self._pending.get(name), self._sent.pop(name, None)
         if pending is sent or (pending is not None and pending.repeats(sent)):
-            self._pending.pop(item.name, None)  # else something new was asked meanwhile
-        entity = item.entity
-        if item.stored is None:
-            self.identity.remove(cls, key)
+            self._pending.pop(name, None)  # else something new was asked meanwhile
+        if item.value is None:
+            self.identity.remove(*name)
             if entity is not None:
                 self._touched.pop(id(entity), None)
                 set_origin(entity, Origin(values={}))
             return
         assert entity is not None
-        version: AttributeMapping | None = item.mapping.version
-        if version is not None:
+        mapping: EntityMapping[Any] = type(entity).__forge__
+        if (version := mapping.version) is not None:
             values_of: dict[str, Any] = vars(entity)  # past the tracking: this is no change
-            values_of[version.field] = item.stored[version.name]
+            values_of[version.field] = from_json(item.value)[version.name]
         metadata, known = None, metadata_of(entity)
-        if known is not None or item.mapping.lifetime.metadata:
+        if known is not None or mapping.lifetime.metadata:
             expires = expiry(item.ttl, self.now)  # the update time is older now
             known = replace(known or Metadata(), updated_at=None, expires_at=expires)
-            metadata = {key: known}
-        values = {key: item.stored}
-        set_origin(entity, Origin(b"", self._touched, values=values, metadata=metadata))
+            metadata = {name[1]: known}
+        set_origin(entity, Origin(item.value, self._touched, key=name[1], metadata=metadata))
 
     def _met(self) -> None:
         """Forget the requirements that went with what was sent."""
@@ -525,8 +444,9 @@ class UnitOfWork:
         return origin is not None and origin.tracker is self._touched
 
     def _items(self) -> Iterator[WriteItem]:
+        written = self._written_together()
         for name, pending in self._pending.items():
-            yield self._pending_item(name, pending)
+            yield self._pending_item(name, pending, written.get(name))
         for entity in self._changed():
             name = _name(entity)
             origin = origin_of(entity)
@@ -536,32 +456,40 @@ class UnitOfWork:
                 mapping: EntityMapping[Any] = type(entity).__forge__
                 mapping.check_key(entity, name[1])
                 value = mapping.dump(change.stored, name[1])
-                yield WriteItem(
-                    name,
-                    entity,
-                    change.stored,
-                    value,
-                    change.attributes,
-                    ttl=self._ttl(entity, None),
-                )
+                ttl = self._ttl(entity, None)
+                yield WriteItem(name, entity, value, change.attributes, ttl=ttl)
 
-    def _pending_item(self, name: Name, pending: _Pending) -> WriteItem:
-        entity = pending.entity
+    def _written_together(self) -> dict[Name, bytes]:
+        """Return the JSON of those entities about to be written that are alike."""
+        groups: dict[type[Any], dict[Name, Any]] = {}
+        for name, pending in self._pending.items():
+            if pending.entity is not None and not (pending.deleting or pending.unknown):
+                groups.setdefault(type(pending.entity), {})[name] = pending.entity
+        written: dict[Name, bytes] = {}
+        for cls, entities in groups.items():
+            if len(entities) > 1 and (found := cls.__forge__.write_alike(entities.values())):
+                written.update(zip(entities, found, strict=True))
+        return written
+
+    def _pending_item(self, name: Name, pending: _Pending, written: bytes | None) -> WriteItem:
+        entity, key = pending.entity, name[1]
         if pending.deleting or entity is None:
-            return WriteItem(name, entity, None, None, (), pending.conditions)
+            return WriteItem(name, entity, conditions=pending.conditions)
         mapping: EntityMapping[Any] = type(entity).__forge__
-        origin = origin_of(entity)
-        known = origin is not None and self._watches(entity) and origin.knows(name[1])
-        change = change_of(entity, origin) if known and origin is not None else None
-        mapping.check_key(entity, name[1])
-        stored = mapping.stored(entity)
-        if pending.unknown:
-            stored |= pending.unknown
+        change, origin = None, origin_of(entity)
+        if origin is not None and origin.tracker is self._touched and origin.knows(key):
+            change = change_of(entity, origin)
+        mapping.check_key(entity, key)
+        if written is not None:
+            value = written
+        elif pending.unknown:
+            value = mapping.dump({**mapping.stored(entity), **pending.unknown}, key)
+        else:
+            value = mapping.write(entity, key)
         return WriteItem(
             name,
             entity,
-            stored,
-            mapping.dump(stored, name[1]),
+            value,
             () if change is None else change.attributes,
             pending.conditions,
             self._ttl(entity, pending.ttl),
@@ -586,14 +514,14 @@ class UnitOfWork:
             return item
         key, origin = item.name[1], origin_of(entity)
         if origin is None or not self._watches(entity) or not origin.knows(key):
-            return item if item.stored is None else self._unread(item, version)
+            return item if item.value is None else self._unread(item, version)
         before = origin.value(key).get(version.name)
         operator = Operator.NOT_EXISTS if before is None else Operator.EQUAL_TO
         same: Condition[Any] = KeyCondition(
             version.name, operator, () if before is None else (before,)
         )
         guarded = item.under((same,))
-        if item.stored is None:
+        if item.value is None:
             return guarded
         return guarded.numbered((before or 0) + 1)
 
@@ -613,9 +541,9 @@ class UnitOfWork:
         """Let a write check what it refers to, and claim and free what is unique in it."""
         if item.mapping.checked:
             item = referring(item, self._before(item), self.is_deleting)
-        if not item.name[0].__forge__.uniques:
-            return item
-        return reserved(item, self._before(item))
+        if item.name[0].__forge__.uniques:
+            return reserved(item, self._before(item))
+        return item
 
     def _changed(self) -> Iterator[Entity]:
         """Yield every entity that may differ from what was read, each once."""
@@ -629,7 +557,7 @@ class UnitOfWork:
 
 
 def _refuse_other(entity: object, advice: str) -> None:
-    if not isinstance(entity, Entity):
+    if Entity not in type(entity).__mro__:  # pydantic's own `isinstance` is slower
         raise TypeError(f"{advice}. Got {entity!r}")
 
 
@@ -641,13 +569,11 @@ def _given(cls: type[Any], condition: Condition[Any] | None) -> tuple[Condition[
 
 
 def _is_mutated(entity: Entity) -> bool:
-    mapping = type(entity).__forge__
     origin = origin_of(entity)
-    if (
-        not (mapping.mutable or mapping.open)
-        or origin is None
-        or not origin.knows(str(key_of(entity)))
-    ):
+    if origin is None:
+        return False
+    mapping = type(entity).__forge__
+    if not (mapping.mutable or mapping.open) or not origin.knows(str(key_of(entity))):
         return False
     return mutated(entity, origin)
 
@@ -655,19 +581,3 @@ def _is_mutated(entity: Entity) -> bool:
 def _name(entity: Entity) -> Name:
     key = key_of(entity)
     return type(entity).__forge_root__, entity.key if key is None else key
-
-
-def _unreadable(
-    mapping: EntityMapping[Any], error: ValidationError, body: bytes, rows: str | None = None
-) -> ForgeError:
-    """Name the first row that does not fit; one bad row fails its whole page.
-
-    An answer that is not even of the documented shape is none at all.
-    """
-    try:
-        row = from_json(body)
-        if rows is not None:
-            row = row[rows][error.errors()[0]["loc"][1]]
-        return mapping.corrupt(error, row["key"])
-    except NONSENSE:
-        return nonsense(mapping.name, body)

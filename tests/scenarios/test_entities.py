@@ -367,9 +367,11 @@ async def test_a_partial_failure_names_each_and_keeps_it_pending(
         broken["priority"] = "not a number"
         with pytest.MonkeyPatch.context() as patch:
             mapping = Task.__forge__
-            stored = mapping.stored
+            write, wrong = mapping.write, mapping.dump(broken, bad.key)
             patch.setattr(
-                mapping, "stored", lambda entity: broken if entity is bad else stored(entity)
+                mapping,
+                "write",
+                lambda entity, key: wrong if entity is bad else write(entity, key),
             )
             with pytest.raises(PartialCommit) as caught:
                 await session.commit()

@@ -10,10 +10,12 @@ import pytest
 from forge_orm import Conflict, LocalBackend
 from forge_orm.drivers import run
 from forge_orm.flows import Flow, reads, reserve
+from forge_orm.flows.core import answer
 from forge_orm.flows.doctor import Doctor
 from forge_orm.flows.writes import flush
 from forge_orm.local import LENIENT, STRICT
 from forge_orm.unit import UnitOfWork
+from forge_orm.wire import Request
 
 from .interleaving import World, Writer, explore
 from .models import RESERVED, User, registry, rows, session
@@ -29,13 +31,21 @@ def adds(number: int, email: str | None, *, create: bool = False) -> Writer:
     return write
 
 
+def _read(unit: UnitOfWork, key: str) -> Flow[User | None]:
+    found = reads.get(unit, User, key, ())
+    if not isinstance(found, Request):
+        return found
+    (outcome,) = yield (found,)
+    return reads.got(unit, User, (), found, answer(outcome))
+
+
 def inserts(number: int, email: str | None) -> Writer:
     return adds(number, email, create=True)
 
 
 def changes(number: int, **values: Any) -> Writer:
     def write(unit: UnitOfWork) -> Flow[Any]:
-        user = yield from reads.get(unit, User, f"user:{number}")
+        user = yield from _read(unit, f"user:{number}")
         if user is not None:
             for name, value in values.items():
                 setattr(user, name, value)
@@ -48,7 +58,7 @@ def deletes(number: int, *, then: int | None = None) -> Writer:
     """Read and delete; with *then* another row takes the value over in the same flush."""
 
     def write(unit: UnitOfWork) -> Flow[Any]:
-        user = yield from reads.get(unit, User, f"user:{number}")
+        user = yield from _read(unit, f"user:{number}")
         if user is not None:
             unit.delete(user)
             if then is not None:

@@ -161,8 +161,8 @@ def test_what_was_pending_for_it_is_dropped(
 def test_the_same_key_of_two_classes_is_two_entities() -> None:
     known = IdentityMap()
     task, flat = Task(number=1).with_key("same"), Flat(number=1).with_key("same")
-    known.add(task)
-    known.add(flat)
+    known.put(Task, "same", task)
+    known.put(Flat, "same", flat)
     assert known.find(Task, "same") is task
     assert known.find(Flat, "same") is flat
     known.remove(Task, "same")

@@ -22,7 +22,7 @@ def _write(number: int, size: int) -> WriteItem:
     """Return a write of *size* bytes, or a deletion where that is 0."""
     name = (Task, f"task:{number}")
     value = b'"%s"' % (b"x" * (size - 2)) if size else None
-    return WriteItem(name, Task(number=number), {} if size else None, value)
+    return WriteItem(name, Task(number=number), value)
 
 
 SIZES = st.one_of(

@@ -1,0 +1,269 @@
+"""How entities are written: the stored attributes of a class, and all of them in one pass."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from types import NoneType
+from typing import Annotated, Any, NamedTuple, cast
+
+from pydantic import (
+    BaseModel,
+    Field,
+    PlainSerializer,
+    Secret,
+    SecretBytes,
+    SecretStr,
+    TypeAdapter,
+)
+from pydantic_core import PydanticSerializationError, SchemaSerializer
+from typing_extensions import TypedDict
+
+from .. import limits
+from ..errors import DeclarationError
+from ..schema import AttributeType
+from .codecs import Codec, check_string, storage_of
+from .references import ReferenceCodec
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeMapping:
+    """One stored attribute: a field (or computed field) of the class and how it is stored.
+
+    *store* returns the stored form of a value. *form* is a type whose values pydantic writes
+    in just that form, or None.
+    """
+
+    field: str
+    name: str
+    codec: Codec
+    optional: bool
+    store: Callable[[Any], Any]
+    form: Any = None
+    computed: bool = False
+
+    @property
+    def mutable(self) -> bool:
+        """Whether its value can change without being assigned: lists, dicts, models."""
+        return self.codec.type is AttributeType.ANY
+
+
+def stored_attributes(cls: type[BaseModel]) -> dict[str, AttributeMapping]:
+    """Return the stored attributes of *cls* by field; raises `DeclarationError`."""
+    found: dict[str, AttributeMapping] = {}
+    for field, info in cls.model_fields.items():
+        if info.exclude:
+            _needs_default(cls, field, required=info.is_required())
+            continue
+        alias = info.serialization_alias or info.alias or field
+        found[field] = _attribute(cls, field, alias, info.annotation, info.metadata)
+    for field, computed in cls.model_computed_fields.items():
+        made = _attribute(cls, field, computed.alias or field, computed.return_type, ())
+        found[field] = replace(made, computed=True)
+    names = [item.name for item in found.values()]
+    if doubled := sorted({name for name in names if names.count(name) > 1}):
+        raise DeclarationError(f"{cls.__name__}: two fields are stored as {doubled[0]!r}")
+    return found
+
+
+def _needs_default(cls: type[BaseModel], field: str, *, required: bool) -> None:
+    if required:
+        raise DeclarationError(
+            f"{cls.__name__}.{field} is excluded from storage and so needs a default: "
+            "it is not there when an entity is read back"
+        )
+
+
+def _attribute(
+    cls: type[BaseModel], field: str, name: str, annotation: Any, metadata: Any
+) -> AttributeMapping:
+    try:
+        storage = storage_of(annotation, metadata)
+    except DeclarationError as error:
+        raise DeclarationError(f"{cls.__name__}.{field} cannot be stored: {error}") from None
+    codec = storage.codec
+    if isinstance(codec, ReferenceCodec):
+        codec = codec.of(cls.__name__, field)
+    if codec.type is AttributeType.ANY:
+        hiding = "Any" in repr(annotation) or "object" in repr(annotation)
+        store = _nested_store(annotation, hiding=hiding)
+        form = None if hiding else annotation
+    else:
+        store, form = codec.storer(), codec.plain
+    return AttributeMapping(field, name, codec, storage.optional, store, form)
+
+
+def _nested_store(annotation: Any, *, hiding: bool) -> Callable[[Any], Any]:
+    """Return the function that stores a list, dict or model: pydantic's JSON form.
+
+    *hiding* says that there may be a secret in it that its type does not tell of.
+    """
+    made: list[SchemaSerializer] = []  # at first use: forward references are known then
+
+    def store(value: Any) -> Any:
+        if hiding:
+            _refuse_hidden(value)
+        if not made:
+            made.append(TypeAdapter(annotation).serializer)
+        try:
+            return made[0].to_python(value, mode="json", by_alias=True, warnings="error")
+        except PydanticSerializationError as error:
+            raise ValueError(str(error)) from None
+
+    return store
+
+
+def _refuse_hidden(value: Any) -> None:
+    """Refuse what pydantic would mask or drop where it does not know the type."""
+    if isinstance(value, SecretStr | SecretBytes | Secret):
+        raise TypeError("it holds a secret; keep secrets with session.secrets.set(key, value)")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"it holds {value!r}, which JSON cannot express")
+    if isinstance(value, dict):
+        for part in cast("dict[Any, Any]", value).values():
+            _refuse_hidden(part)
+    elif isinstance(value, list | tuple | set | frozenset):
+        for part in cast("list[Any]", value):
+            _refuse_hidden(part)
+
+
+class _Shape(NamedTuple):
+    """What is still to be looked at in values of types that are in order."""
+
+    texts: tuple[str, ...]
+    checks: tuple[tuple[str, Callable[[Any], None]], ...]
+    sparse: bool
+
+
+class Writer:
+    """Writes entities of one class in a pass of pydantic, as most of them can be written.
+
+    Values are stored attribute by attribute where anything about them is out of the ordinary,
+    which costs twice as much and says what is wrong. What a commit writes together is written
+    in one pass for all of it, which costs half as much.
+    """
+
+    def __init__(
+        self, cls: type[BaseModel], attributes: Mapping[str, AttributeMapping]
+    ) -> None:
+        """Compile the writer of *attributes*, by field; none of them is computed."""
+        self._attributes = attributes
+        self._shapes: dict[tuple[Any, ...], _Shape | None] = {}
+        members = {field: _member(attributes.get(field)) for field in cls.model_fields}
+        make: Any = TypedDict  # called with fields known only now
+        form: Any = make("stored", members, total=False)
+        forms: Any = list[form]
+        self._write = TypeAdapter(form).serializer.to_json
+        self._write_all = TypeAdapter(forms).serializer.to_json
+
+    def __call__(self, values: dict[str, Any]) -> bytes | None:
+        """Return the JSON of *values*, by field; None where it takes a closer look."""
+        names = (*values, *map(type, values.values()))
+        try:
+            shape = self._shapes[names]
+        except KeyError:
+            shape = self._shapes[names] = self._shape(values)
+        if shape is None:
+            return None
+        for field in shape.texts:
+            if not (text := values[field]) or text.isspace():
+                return None
+        if shape.sparse:
+            values = {field: value for field, value in values.items() if value is not None}
+        try:
+            for field, check in shape.checks:
+                check(values[field])
+            body = self._write(values, by_alias=True, warnings="error")
+        except ValueError:
+            return None
+        # pydantic writes NaN as null, which is right where it was None.
+        return None if b"null" in body or is_deep(body) else body
+
+    def all(self, rows: list[dict[str, Any]]) -> list[bytes] | None:
+        """Return the JSON of each of *rows*, whose attributes are of the same types.
+
+        None where they are not, or where one of them takes a closer look.
+        """
+        shapes = {(*values, *map(type, values.values())) for values in rows}
+        shape = self._shapes.get(shapes.pop()) if len(shapes) == 1 else None
+        if shape is None or shape.sparse:
+            return None
+        try:
+            for field in shape.texts:
+                column = [values[field] for values in rows]
+                if not all(column) or any(map(str.isspace, column)):
+                    return None
+            for field, check in shape.checks:
+                for values in rows:
+                    check(values[field])
+            body = self._write_all(rows, by_alias=True, warnings="error")
+        except ValueError:
+            return None
+        found = None if b"null" in body else _parts(body, len(rows))
+        return None if found is None or any(map(is_deep, found)) else found
+
+    def _shape(self, values: dict[str, Any]) -> _Shape | None:
+        """Look at the types of *values*; None where one of them is not the usual."""
+        if not values.keys() >= self._attributes.keys():
+            return None
+        texts: list[str] = []
+        checks: list[tuple[str, Callable[[Any], None]]] = []
+        for field, item in self._attributes.items():
+            kind, codec = cast("type[Any]", values[field].__class__), item.codec
+            if kind is NoneType:
+                if not item.optional:
+                    return None
+            elif isinstance(item.form, type) and not item.mutable:
+                if kind is not item.form:
+                    return None
+                if codec.check is check_string:
+                    texts += [field] * (kind is str)  # what an enum declares was looked at
+                elif codec.check is not None and codec.encode is None:
+                    checks.append((field, codec.check))
+        sparse = any(value is None for value in values.values())
+        return _Shape(tuple(texts), tuple(checks), sparse)
+
+
+def _parts(body: bytes, count: int) -> list[bytes] | None:
+    """Return the *count* objects that *body* is a list of, all with the same first name.
+
+    None where that name may begin an object inside one of them too.
+    """
+    head = body[1 : body.find(b":") + 1]
+    found = body[1 + len(head) : -2].split(b"}," + head)
+    return [b"%s%s}" % (head, part) for part in found] if len(found) == count else None
+
+
+def _member(item: AttributeMapping | None) -> Any:
+    """Return the type that writes one field, by its stored name; nothing if it has none."""
+    if item is None:
+        return Annotated[Any, Field(exclude=True)]
+    form = Annotated[Any, PlainSerializer(item.store)] if item.form is None else item.form
+    return Annotated[form, Field(serialization_alias=item.name)]
+
+
+def is_deep(body: bytes) -> bool:
+    """Whether JSON may be too deep: a cheap look before a walk."""
+    return body.count(b"{") + body.count(b"[") > limits.VALUE_MAX_DEPTH
+
+
+def suspicious(body: bytes) -> bool:
+    """Whether JSON may be too deep or hold NaN or infinity."""
+    if is_deep(body):
+        return True
+    # A single letter is found faster than a word.
+    return (b"N" in body and b"NaN" in body) or (b"I" in body and b"Infinity" in body)
+
+
+def check_nested(value: Any, depth: int = 1) -> None:
+    """Raise ValueError for JSON that is too deep (31 levels) or holds NaN or infinity."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"it holds {value!r}, which JSON cannot express")
+    if not isinstance(value, dict | list):
+        return
+    if depth > limits.VALUE_MAX_DEPTH:
+        raise ValueError(f"it is nested deeper than {limits.VALUE_MAX_DEPTH} levels")
+    parts = cast("dict[Any, Any] | list[Any]", value)
+    for part in parts.values() if isinstance(parts, dict) else parts:
+        check_nested(part, depth + 1)
