@@ -53,7 +53,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Final, cast
 
 from .wire import Response
 
@@ -580,6 +580,16 @@ def _error_body(body: bytes) -> dict[str, Any]:
     return cast("dict[str, Any]", parsed) if isinstance(parsed, dict) else {}
 
 
+_LISTED: Final = 20
+
+
+def _lines(items: Sequence[Any], where: str) -> str:
+    """Return a line for each of the first *items*; *where* says what holds all of them."""
+    lines = "".join(f"\n  {each}" for each in items[:_LISTED])
+    more = len(items) - _LISTED
+    return f"{lines}\n  … and {more} more (see {where})" if more > 0 else lines
+
+
 @dataclass(frozen=True, slots=True)
 class ItemFailure:
     """One write that was not confirmed, and why.
@@ -656,14 +666,15 @@ class PartialCommit(ForgeError):
     def __init__(
         self, saved: Sequence[tuple[str | None, str]], unsaved: Sequence[ItemFailure]
     ) -> None:
-        """List what was not confirmed, one line each."""
-        lines = "".join(f"\n  {failure}" for failure in unsaved)
+        """List what was not confirmed, one line each as long as they are few."""
+        self.outcome = outcome = CommitOutcome.of(saved, unsaved)
+        self.saved, self.failed, self.unknown = outcome.saved, outcome.failed, outcome.unknown
+        held = [name for name in ("failed", "unknown") if getattr(self, name)]
+        lines = _lines(unsaved, " and ".join(f".{name}" for name in held))
         total = len(saved) + len(unsaved)
         super().__init__(
             f"{len(unsaved)} of {total} writes were not confirmed and stay pending:{lines}"
         )
-        self.outcome = outcome = CommitOutcome.of(saved, unsaved)
-        self.saved, self.failed, self.unknown = outcome.saved, outcome.failed, outcome.unknown
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by what it was made of."""
@@ -680,7 +691,7 @@ class HookFailed(ForgeError):
 
     def __init__(self, report: Any, errors: Sequence[Exception]) -> None:
         """Say first that the commit happened."""
-        lines = "".join(f"\n  {type(error).__name__}: {error}" for error in errors)
+        lines = _lines([f"{type(error).__name__}: {error}" for error in errors], ".errors")
         super().__init__(
             f"the commit went well, everything is saved ({report}), but {len(errors)} of the "
             f"hooks after it failed:{lines}"
@@ -707,8 +718,8 @@ class PartialRead(ForgeError):
     """
 
     def __init__(self, found: Mapping[str, Any], failed: Sequence[ItemFailure]) -> None:
-        """List what was not read, one line each."""
-        lines = "".join(f"\n  {failure}" for failure in failed)
+        """List what was not read, one line each as long as they are few."""
+        lines = _lines(failed, ".failed")
         super().__init__(f"{len(failed)} keys could not be read:{lines}")
         self.found = dict(found)
         self.failed = tuple(failed)

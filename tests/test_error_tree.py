@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
-from forge_orm import ForgeError, ServiceError, errors
-from forge_orm.errors import service_error
+from forge_orm import ForgeError, PartialCommit, PartialRead, ServiceError, errors
+from forge_orm.errors import AnswerLost, HookFailed, ItemFailure, service_error
 from forge_orm.wire import Response
 
 ERRORS = [
@@ -110,3 +112,54 @@ def test_an_unknown_answer_has_the_class_of_its_status(
     assert isinstance(error, ServiceError)
     assert error.code == ("NEW_CODE" if b"NEW" in body else errors.UNKNOWN_CODE)
     assert "trace t-1" in str(error)
+
+
+# --- Errors that list items -------------------------------------------------------------------
+
+
+def refused(count: int) -> list[ItemFailure]:
+    error = service_error("MAX_SIZE", "too large", status=400)
+    return [ItemFailure("task", f"task:{number}", error) for number in range(count)]
+
+
+def lost(count: int) -> list[ItemFailure]:
+    return [ItemFailure(None, f"key {number}", AnswerLost("reset")) for number in range(count)]
+
+
+LISTING: dict[str, tuple[Callable[[int], Any], str, str]] = {
+    "failed": (lambda count: PartialCommit([], refused(count)), ".failed", "failed"),
+    "unknown": (lambda count: PartialCommit([], lost(count)), ".unknown", "unknown"),
+    "read": (lambda count: PartialRead({"k": 1}, refused(count)), ".failed", "failed"),
+    "hooks": (
+        lambda count: HookFailed("1 saved", [ValueError(each) for each in range(count)]),
+        ".errors",
+        "errors",
+    ),
+}
+
+
+@pytest.mark.parametrize(("make", "where", "name"), LISTING.values(), ids=LISTING)
+def test_an_error_lists_the_first_twenty_items_and_holds_all(
+    make: Callable[[int], ForgeError], where: str, name: str
+) -> None:
+    for count in (1, 20):
+        lines = str(make(count)).splitlines()
+        assert len(lines) == 1 + count
+        assert "more" not in lines[-1]
+
+    error = make(1000)
+    lines = str(error).splitlines()
+    assert len(lines) == 1 + 20 + 1
+    assert lines[-1] == f"  … and 980 more (see {where})"
+    held: Sequence[Any] = getattr(error, name)
+    assert len(held) == 1000
+    assert str(held[19]) in lines[20]
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+def test_a_commit_that_failed_both_ways_says_where_both_are() -> None:
+    error = PartialCommit([("task", "task:x")], [*refused(15), *lost(6)])
+    first, *_, last = str(error).splitlines()
+    assert first == "21 of 22 writes were not confirmed and stay pending:"
+    assert last == "  … and 1 more (see .failed and .unknown)"
+    assert (len(error.failed), len(error.unknown)) == (15, 6)
