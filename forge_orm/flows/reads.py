@@ -12,6 +12,7 @@ from typing import Any, TypeVar, cast
 from ..errors import BudgetExceeded, CursorError, QueryError, SessionError
 from ..limits import PAGE_MAX
 from ..model import Entity
+from ..model.entity import Metadata
 from ..model.keys import check_key
 from ..model.mapping import EntityMapping
 from ..operations import entity_get
@@ -72,7 +73,7 @@ def got(
 def refresh(unit: UnitOfWork, entity: Entity) -> Flow[None]:
     """Read *entity* again, dropping its own changes."""
     cls, key = type(entity), entity.key
-    metadata = tuple(MetadataField) if entity.metadata.created_at is not None else ()
+    metadata = tuple(MetadataField) if entity.metadata != Metadata() else ()
     metadata = cls.__forge__.lifetime.asking(metadata)
     body = yield from perform(entity_get(cls.__forge__.entity_schema().name, key, metadata))
     if body is None:

@@ -7,7 +7,8 @@ from typing import Any, TypeAlias, TypeVar, cast
 from weakref import WeakValueDictionary
 
 from ..errors import WrongKind
-from ..model.entity import Entity, key_of, origin_of
+from ..model.entity import Entity, Metadata, key_of, origin_of
+from ..wire import MetadataField
 
 E = TypeVar("E", bound=Entity)
 Name: TypeAlias = tuple[type[Any], str]
@@ -122,6 +123,29 @@ def wrong_kind(cls: type[Any], entity: Entity) -> WrongKind:
 
 def _renew(known: Entity, fresh: Entity, key: str) -> None:
     """Give a known entity the metadata that was just read; its attributes stay as they are."""
-    read, origin = origin_of(fresh), origin_of(known)
-    if read is not None and read.metadata and origin is not None:
-        origin.metadata = {**(origin.metadata or {}), key: read.metadata[key]}
+    answer, origin = origin_of(fresh), origin_of(known)
+    if answer is None or not answer.metadata or origin is None:
+        return
+    read, others = answer.metadata[key], origin.metadata or {}
+    if (before := others.get(key)) is not None:
+        read = _renewed(before, read, type(fresh).__forge__.lifetime.metadata)
+    origin.metadata = {**others, key: read}
+
+
+def _renewed(before: Metadata, read: Metadata, always: tuple[MetadataField, ...]) -> Metadata:
+    """Return *read*, with what it lacks from *before*; a class may *always* ask for some.
+
+    An answer without an expiry may be of an entity that has none any more, or to a question
+    that left it out. Who reads both other times will have asked for everything; but where
+    the update time is the one known before, nobody wrote, and the expiry is still the same.
+    """
+    expires = read.expires_at
+    if expires is None and MetadataField.EXPIRE_TIME not in always:
+        everything = read.created_at is not None and read.updated_at is not None
+        if not everything or read.updated_at == before.updated_at:
+            expires = before.expires_at
+    return Metadata(
+        before.created_at if read.created_at is None else read.created_at,
+        before.updated_at if read.updated_at is None else read.updated_at,
+        expires,
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from forge_orm import (
     Forge,
     InvalidValue,
     LocalBackend,
+    Metadata,
     MetadataField,
     QueryError,
     SessionError,
@@ -124,6 +125,50 @@ async def test_metadata_of_a_known_entity_is_read_when_asked_for(
             assert [known.metadata.created_at] != [None]
             assert known.priority == 5
             session.rollback()
+
+
+@scenario
+async def test_metadata_that_was_known_is_kept_when_another_field_is_read(
+    forge: Any, face: Face
+) -> None:
+    created = datetime.fromtimestamp(face.now, UTC)
+    expires = created + timedelta(hours=1)
+    async with forge.session() as session:
+        session.add(Note(text="a"), key="n", ttl=timedelta(hours=1))
+    field = MetadataField
+    async with forge.session() as session:
+        note = await session.get(Note, "n", metadata=[field.EXPIRE_TIME])
+        assert note.metadata == Metadata(expires_at=expires)
+        await session.get(Note, "n", metadata=[field.CREATED_AT])
+        assert note.metadata == Metadata(created, None, expires)
+        await session.get_many(Note, ["n"], metadata=[field.UPDATED_AT])
+        assert note.metadata == Metadata(created, created, expires)
+
+        face.now += 60
+        updated = datetime.fromtimestamp(face.now, UTC)
+        async with forge.session() as other:
+            other.add(Note(text="b"), key="n")
+        await session.all(Note.index("by-key").metadata(field.UPDATED_AT))
+        assert note.metadata == Metadata(created, updated, expires)
+        await session.all(Note.index("by-key"))
+        assert note.metadata == Metadata(created, updated, expires)
+        await session.get_many(Note, ["n", "absent"])
+        assert note.metadata == Metadata(created, updated, expires)
+        assert note.text == "a"
+        await session.refresh(note)
+        assert (note.text, note.metadata.created_at) == ("b", created)
+
+
+@scenario
+async def test_a_refresh_reads_the_metadata_that_was_known(forge: Any, face: Face) -> None:
+    start = datetime.fromtimestamp(face.now, UTC)
+    async with forge.session() as session:
+        session.add(Note(text="a"), key="n", ttl=timedelta(hours=1))
+    for asked in MetadataField:
+        async with forge.session() as session:
+            note = await session.get(Note, "n", metadata=[asked])
+            await session.refresh(note)
+            assert note.metadata == Metadata(start, start, start + timedelta(hours=1))
 
 
 @scenario

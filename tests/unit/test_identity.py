@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
 from weakref import ref
 
 import pytest
 
-from forge_orm import Session, SessionError
+from forge_orm import (
+    Attr,
+    Entity,
+    Metadata,
+    MetadataField,
+    Registry,
+    Session,
+    SessionError,
+    attr,
+)
 from forge_orm.unit.identity import IdentityMap
 
 from ..flows.script import Flat, Line, Task, done, page, read_tasks, says, session, stored
@@ -34,6 +45,68 @@ def test_a_known_key_is_read_without_losing_its_changes() -> None:
         assert (task.rank, second.number) == (1, 2)
         script.expect(Line("entity/get", says(stored(3))))
         assert held.get(Task, "task:3") is held.get(Task, "task:3")
+
+
+SOON, LATER = "2126-06-01T12:00:00.000Z", "2126-06-01T13:00:00.000Z"
+
+
+@pytest.mark.parametrize(
+    ("before", "read", "known"),
+    [
+        ({"createdAt": 1}, {"updatedAt": 2}, (1, 2, None)),
+        ({"createdAt": 1, "updatedAt": 2}, {"updatedAt": 3}, (1, 3, None)),
+        ({"createdAt": 1, "updatedAt": 2}, {"expireTime": SOON}, (1, 2, SOON)),
+        ({"expireTime": SOON}, {"createdAt": 1}, (1, None, SOON)),
+        ({"expireTime": SOON}, {"updatedAt": 2}, (None, 2, SOON)),
+        ({"expireTime": SOON}, {"expireTime": LATER}, (None, None, LATER)),
+        ({"expireTime": SOON}, {}, (None, None, SOON)),
+        # Both others: nobody wrote meanwhile, or the expiry is of what was written over.
+        (
+            {"updatedAt": 2, "expireTime": SOON},
+            {"createdAt": 1, "updatedAt": 2},
+            (1, 2, SOON),
+        ),
+        (
+            {"updatedAt": 2, "expireTime": SOON},
+            {"createdAt": 1, "updatedAt": 3},
+            (1, 3, None),
+        ),
+        ({"expireTime": SOON}, {"createdAt": 1, "updatedAt": 2}, (1, 2, None)),
+    ],
+)
+def test_only_the_metadata_that_was_read_is_renewed(
+    before: dict[str, Any], read: dict[str, Any], known: tuple[Any, ...]
+) -> None:
+    every = Task.index("by-key").metadata()
+    with session() as (held, script):
+        script.expect(Line("entity/query", page(stored(1) | before, stored(2))))
+        first, second = held.all(every)
+        script.expect(Line("entity/query", page(stored(1) | read)))
+        held.all(every)
+        created, updated, expires = known
+        assert first.metadata == Metadata(
+            None if created is None else datetime.fromtimestamp(created, UTC),
+            None if updated is None else datetime.fromtimestamp(updated, UTC),
+            None if expires is None else datetime.fromisoformat(expires),
+        )
+        assert second.metadata == Metadata()
+
+
+def test_an_expiry_that_is_always_asked_for_ends_with_the_answer_that_has_none() -> None:
+    expiry = MetadataField.EXPIRE_TIME
+    for fields, kept in (((), True), ((expiry,), False)):
+
+        class Lent(Entity, name="lent", registry=Registry(), metadata=fields):
+            title: Attr[str] = attr()
+
+        every = Lent.index("by-key").metadata(expiry)
+        with session() as (held, script):
+            row = {"key": "a", "value": {"title": "t"}}
+            script.expect(Line("entity/query", page(row | {"expireTime": SOON})))
+            (lent,) = held.all(every)
+            script.expect(Line("entity/query", page(row)))
+            held.all(every)
+            assert (lent.metadata.expires_at is not None) == kept
 
 
 def test_what_is_read_is_held() -> None:
