@@ -132,7 +132,8 @@ class Store:
         self.path, self.in_memory = path, path == ":memory:"
         self._lock = threading.RLock()
         self._mine = threading.local()
-        self._open: list[sqlite3.Connection] = []
+        # Held by their threads alone, so that what ends with its thread is closed.
+        self._open: WeakSet[_Held] = WeakSet()
         self._closed = False
         self._forked = False
         self._tables: dict[str, tuple[EntitySchema, Table]] = {}
@@ -156,8 +157,8 @@ class Store:
         with self._lock:
             self._closed = True
             self._mine = threading.local()
-            while self._open:
-                self._open.pop().close()
+            for held in [*self._open]:
+                held.connection.leave()
         _log.debug("closed %s", self.path)
 
     def forked(self) -> None:
@@ -175,13 +176,13 @@ class Store:
                 "open one in each process"
             )
         if self._shared is not None:
-            return self._shared
+            return self._shared.connection
         try:
-            mine: sqlite3.Connection = self._mine.connection
+            mine: _Held = self._mine.held
         except AttributeError:
-            mine = self._mine.connection = self._connect()
-            self._mine.execute = mine.cursor().execute
-        return mine
+            mine = self._mine.held = self._connect()
+            self._mine.execute = mine.connection.cursor().execute
+        return mine.connection
 
     def read(self, sql: str, parameters: Sequence[Any]) -> list[Any]:
         """Run a query."""
@@ -306,7 +307,7 @@ class Store:
 
     def snapshot(self) -> sqlite3.Connection:
         """Return a copy in memory."""
-        copy = sqlite3.connect(":memory:", check_same_thread=False, factory=_Copy)
+        copy = sqlite3.connect(":memory:", check_same_thread=False, factory=_Connection)
         with self._lock:
             self.connection.backup(copy)
         return copy
@@ -322,7 +323,7 @@ class Store:
         with self.writing() as connection:
             connection.execute(f"DELETE FROM {table.quoted} WHERE expires <= ?", (gone,))
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self) -> _Held:
         try:
             connection = sqlite3.connect(
                 self.path,
@@ -330,7 +331,9 @@ class Store:
                 isolation_level=None,
                 check_same_thread=False,
                 cached_statements=512,
+                factory=_Connection,
             )
+            held = _Held(connection)
             _set_up(connection)
             connection.create_collation(UTF16, _by_utf16)
         except sqlite3.Error as error:
@@ -340,15 +343,47 @@ class Store:
                 "that can be written to, and the file a store of this library?"
             ) from error
         with self._lock:
-            self._open.append(connection)
-        return connection
+            self._open.add(held)
+        return held
 
 
-class _Copy(sqlite3.Connection):
-    """A snapshot: closed when nobody holds it any more, which Python else warns of."""
+_inherited: Final[list[sqlite3.Connection]] = []
+
+
+class _Connection(sqlite3.Connection):
+    """A connection that is closed when it goes, which Python else warns of.
+
+    In a fork it is kept, as SQLite asks for: it is that of the process that opened it.
+    """
+
+    _process: int | None = None
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._process = os.getpid()
+
+    def leave(self) -> None:
+        """Close it, but in a fork."""
+        if self._process == os.getpid():
+            self.close()
 
     def __del__(self) -> None:
-        self.close()
+        self.leave()
+        if self._process not in (None, os.getpid()):
+            _inherited.append(self)
+
+
+class _Held:
+    """Holds the connection of a thread, or of a database in memory, and closes it at its end.
+
+    A connection goes late by itself: it is in a cycle with the statements that it keeps.
+    """
+
+    def __init__(self, connection: _Connection) -> None:
+        self.connection = connection
+
+    def __del__(self) -> None:
+        self.connection.leave()
 
 
 def _set_up(connection: sqlite3.Connection) -> None:
