@@ -56,16 +56,20 @@ class Columns:
     """The values of several entities: their JSON, and each attribute of all of them."""
 
     def __init__(self, values: list[dict[str, Any]], columns: dict[str, Column]) -> None:
-        """Take *values* that are in order, as `ColumnChecker` finds them to be."""
+        """Take *values* whose attributes are in order, as `ColumnChecker` finds them to be."""
         self.bodies = [*map(to_json, values)]
         self.longest = max(map(len, self.bodies))
         self._columns = columns
 
     @property
-    def deep(self) -> bool:
-        """Whether one of them may be nested too deep."""
+    def in_order(self) -> bool:
+        """Whether none of them may be too large, nested too deep, or hold an infinite number."""
         most = limits.VALUE_MAX_DEPTH
-        return any(body.count(b"{") + body.count(b"[") > most for body in self.bodies)
+        return (
+            self.longest <= limits.VALUE_MAX_BYTES
+            and b"Infinity" not in b"".join(self.bodies)
+            and all(body.count(b"{") + body.count(b"[") <= most for body in self.bodies)
+        )
 
     def rows(self, table: Table, tenant: int, keys: list[str], now: int, gone: int) -> Any:
         """Return the parameters of ``table.put``, for each of them under its key."""
@@ -94,7 +98,7 @@ class ColumnChecker:
             if (usual := self._usual.get(name)) is None or not usual(column):
                 return None
         seen = Columns(values, columns)
-        return None if seen.longest > limits.VALUE_MAX_BYTES or seen.deep else seen
+        return seen if seen.in_order else None
 
 
 def _are_strings(column: Column) -> bool:
