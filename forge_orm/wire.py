@@ -1,6 +1,6 @@
 """What crosses the edge: requests, responses, and the one method that exchanges them.
 
-Client and service meet here and nowhere else. A request names an operation of the REST
+Client and service exchange nothing else. A request names an operation of the REST
 reference by its path below ``/v1/`` and carries its JSON body as bytes.
 """
 
