@@ -199,6 +199,10 @@ ITEMS: dict[str, tuple[Change, bool]] = {
         lambda item: _with_value(item, dict(reversed(item["value"].items()))),
         False,
     ),
+    "attributes of one type in another order": (
+        lambda item: _with_value(item, {"shelf": "u", "title": "v", **item["value"]}),
+        False,
+    ),
     "fields in another order": (lambda item: dict(reversed(item.items())), True),
     "an attribute less": (
         lambda item: _with_value(item, _without(item["value"], "lent")),
