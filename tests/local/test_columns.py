@@ -45,7 +45,7 @@ class Two:
             return answer
 
         short._set_alike = watched  # type: ignore[method-assign]
-        long._set_alike = lambda *_: None  # type: ignore[method-assign]
+        long._set_alike = lambda items, tenant: None  # type: ignore[method-assign]
 
     def both(self, act: Callable[[World], Any]) -> Any:
         one, other = map(act, self.worlds)
