@@ -293,6 +293,13 @@ def test_as_many_as_a_batch_holds(readings: Readings) -> None:
 
 
 @profiles
+def test_a_batch_of_entities_without_attributes(readings: Readings) -> None:
+    with two(readings) as stores:
+        items = [{**book(number), "value": {}} for number in range(3)]
+        assert stores.set(items) == readings.set_clears_ttl
+
+
+@profiles
 def test_a_schema_that_changed(readings: Readings) -> None:
     """What is usual is worked out anew, and the columns are those of the new indexes."""
     by_notes = {"notes": IndexSchema("notes", "notes", simple=True)}
