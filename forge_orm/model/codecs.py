@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import types
+import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -37,6 +38,7 @@ from pydantic import (
     EncodedStr,
     FutureDate,
     FutureDatetime,
+    Json,
     NaiveDatetime,
     PastDate,
     PastDatetime,
@@ -56,6 +58,8 @@ from ..schema import AttributeType
 from ..wire import Scalar
 
 PythonType: TypeAlias = type[Any]
+# Python's own, which `type X = int` makes, is another class than that of the package.
+_ALIASES: Final = (TypeAliasType, getattr(typing, "TypeAliasType", TypeAliasType))
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +298,7 @@ def storage_of(annotation: Any, metadata: Sequence[Any] = ()) -> Storage:
     for item in found:
         if isinstance(item, Codec):
             return Storage(item, optional)
+        _refuse_json(item)
         if isinstance(item, EncodedStr | EncodedBytes):
             return Storage(_codec_by_json_schema(Annotated[plain, *found], plain), optional)
     return Storage(_codec_for(plain, found), optional)
@@ -301,8 +306,10 @@ def storage_of(annotation: Any, metadata: Sequence[Any] = ()) -> Storage:
 
 def _strip(annotation: Any) -> tuple[Any, list[Any], bool]:
     """Take ``Annotated``, aliases, NewTypes and ``| None`` off an annotation."""
-    if isinstance(annotation, TypeAliasType):
+    if isinstance(annotation, _ALIASES):
         return _strip(annotation.__value__)
+    if isinstance(get_origin(annotation), _ALIASES):
+        return _strip(_aliased(annotation))
     if isinstance(annotation, NewType):
         return _strip(annotation.__supertype__)
     if isinstance(annotation, TypeVar):
@@ -324,10 +331,28 @@ def _strip(annotation: Any) -> tuple[Any, list[Any], bool]:
     return annotation, [], False
 
 
+def _aliased(annotation: Any) -> Any:
+    """Return what a generic alias with arguments stands for."""
+    alias = annotation.__origin__
+    given = dict(zip(alias.__type_params__, get_args(annotation), strict=False))
+    value = alias.__value__
+    parameters = getattr(value, "__parameters__", ())
+    return value[tuple(given.get(each, each) for each in parameters)] if parameters else value
+
+
+def holds_enum(annotation: Any, seen: tuple[Any, ...] = ()) -> bool:
+    """Whether values of *annotation* are or hold members of an enum; models are their own."""
+    plain = _strip(annotation)[0]
+    if isinstance(plain, Enum) or (isinstance(plain, type) and issubclass(plain, Enum)):
+        return True
+    within = (*seen, annotation)
+    return annotation not in seen and any(holds_enum(part, within) for part in get_args(plain))
+
+
 def _codec_for(plain: Any, metadata: Sequence[Any]) -> Codec:
     origin = get_origin(plain)
     if origin is Literal:
-        return _codec_of_values(get_args(plain), _literal_types(plain))
+        return _codec_of_literal(plain)
     if origin is Union:
         return _codec_of_union(get_args(plain))
     if (made := getattr(origin or plain, "__forge_codec__", None)) is not None:
@@ -373,8 +398,20 @@ def _parts(plain: Any, origin: Any) -> tuple[Any, ...]:
     return get_args(plain)
 
 
+_JSON: Final[Any] = Json  # to type checkers it is no class
+
+
+def _refuse_json(item: Any) -> None:
+    if item is _JSON or isinstance(item, _JSON):
+        raise DeclarationError(
+            "Json[…] reads a text that holds JSON, and keeps what is in it; declare the type "
+            "that is in it, which is stored as JSON anyway"
+        )
+
+
 def _refuse_unstorable(plain: Any) -> None:
     _refuse_secret(plain)
+    _refuse_json(plain)
     if issubclass(plain, bytes | bytearray | memoryview):
         raise DeclarationError(
             f"{plain.__name__} has no JSON form; store text, e.g. base64 in a str, or use "
@@ -423,15 +460,30 @@ def _base(kind: type[Any]) -> type[Any]:
     return next((base for base in (bool, str, int, float) if issubclass(kind, base)), kind)
 
 
-def _literal_types(plain: Any) -> tuple[type[Any], ...]:
-    values: tuple[object, ...] = get_args(plain)
-    return tuple({value.__class__ for value in values})
+def _codec_of_literal(plain: Any) -> Codec:
+    literals: tuple[object, ...] = get_args(plain)
+    members = {each.value: each for each in literals if isinstance(each, Enum)}
+    values = list(map(_encode_member, literals))
+    codec = _codec_of_values(values, tuple({each.__class__ for each in literals}))
+    if not members or codec.type is AttributeType.ANY:
+        return codec
+    plainest = [each for each in members.values() if not isinstance(each, str | int | float)]
+    if not plainest:
+        return replace(codec, encode=_encode_member)
+    if len(set(values)) < len(values):
+        raise DeclarationError(f"two of {', '.join(map(repr, literals))} are stored alike")
+
+    def decode(value: Any) -> Any:  # pydantic knows such a member only by itself
+        return members.get(value, value) if isinstance(value, str | int | float) else value
+
+    return replace(codec, encode=_encode_member, decode=decode, ordered=False)
 
 
 def _codec_of_union(arms: Sequence[Any]) -> Codec:
     codecs = [_codec_for(*_strip(arm)[:2]) for arm in arms]
     kinds = {codec.type for codec in codecs}
-    plain = all(codec.encode is None or codec.encode is _encode_enum for codec in codecs)
+    simple = (None, _encode_enum, _encode_member)
+    plain = all(codec.encode in simple and codec.decode is None for codec in codecs)
     if not plain or (
         not kinds <= {AttributeType.INTEGER, AttributeType.FLOAT} and len(kinds) > 1
     ):

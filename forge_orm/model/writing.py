@@ -23,7 +23,8 @@ from typing_extensions import TypedDict
 from .. import limits
 from ..errors import DeclarationError
 from ..schema import AttributeType
-from .codecs import Codec, check_string, storage_of
+from .codecs import Codec, check_string, holds_enum, storage_of
+from .nesting import NestedFields
 from .references import ReferenceCodec
 
 
@@ -48,16 +49,25 @@ class AttributeMapping:
         """Whether its value can change without being assigned: lists, dicts, models."""
         return self.codec.type is AttributeType.ANY
 
+    @property
+    def nested(self) -> bool:
+        """Whether it is stored as pydantic writes values of its type."""
+        return self.mutable and self.codec.encode is self.codec.decode is None
+
 
 def stored_attributes(cls: type[BaseModel]) -> dict[str, AttributeMapping]:
     """Return the stored attributes of *cls* by field; raises `DeclarationError`."""
     found: dict[str, AttributeMapping] = {}
+    nested = NestedFields(cls)
     for field, info in cls.model_fields.items():
         if info.exclude:
             _needs_default(cls, field, required=info.is_required())
             continue
         alias = info.serialization_alias or info.alias or field
-        found[field] = _attribute(cls, field, alias, info.annotation, info.metadata)
+        item = _attribute(cls, field, alias, info.annotation, info.metadata)
+        if item.nested and (problem := nested.problem(field)) is not None:
+            raise DeclarationError(f"{cls.__name__}.{field} cannot be stored: {problem}")
+        found[field] = item
     for field, computed in cls.model_computed_fields.items():
         made = _attribute(cls, field, computed.alias or field, computed.return_type, ())
         found[field] = replace(made, computed=True)
@@ -82,10 +92,16 @@ def _attribute(
         storage = storage_of(annotation, metadata)
     except DeclarationError as error:
         raise DeclarationError(f"{cls.__name__}.{field} cannot be stored: {error}") from None
+    if cls.model_config.get("use_enum_values") and holds_enum(annotation):
+        raise DeclarationError(
+            f"{cls.__name__}.{field} cannot be stored: with use_enum_values it holds the value "
+            "of an enum in place of its member. Leave that out: members of a StrEnum are "
+            "texts, those of an IntEnum numbers"
+        )
     codec = storage.codec
     if isinstance(codec, ReferenceCodec):
         codec = codec.of(cls.__name__, field)
-    if codec.type is AttributeType.ANY:
+    if codec.type is AttributeType.ANY and codec.encode is None:
         hiding = "Any" in repr(annotation) or "object" in repr(annotation)
         store = _nested_store(annotation, hiding=hiding)
         form = None if hiding else annotation
@@ -107,7 +123,9 @@ def _nested_store(annotation: Any, *, hiding: bool) -> Callable[[Any], Any]:
         if not made:
             made.append(TypeAdapter(annotation).serializer)
         try:
-            return made[0].to_python(value, mode="json", by_alias=True, warnings="error")
+            return made[0].to_python(
+                value, mode="json", by_alias=True, round_trip=True, warnings="error"
+            )
         except PydanticSerializationError as error:
             raise ValueError(str(error)) from None
 
@@ -174,7 +192,7 @@ class Writer:
         try:
             for field, check in shape.checks:
                 check(values[field])
-            body = self._write(values, by_alias=True, warnings="error")
+            body = self._write(values, by_alias=True, round_trip=True, warnings="error")
         except ValueError:
             return None
         # pydantic writes NaN as null, which is right where it was None.
@@ -197,7 +215,7 @@ class Writer:
             for field, check in shape.checks:
                 for values in rows:
                     check(values[field])
-            body = self._write_all(rows, by_alias=True, warnings="error")
+            body = self._write_all(rows, by_alias=True, round_trip=True, warnings="error")
         except ValueError:
             return None
         found = None if b"null" in body else _parts(body, len(rows))

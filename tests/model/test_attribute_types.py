@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import sys
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -25,6 +26,8 @@ from pydantic import (
     PositiveInt,
 )
 from typing_extensions import TypeAliasType, TypedDict
+
+from forge_orm import index
 
 from .declaring import entity
 
@@ -78,6 +81,10 @@ UserId = NewType("UserId", str)
 AdminId = NewType("AdminId", UserId)
 Count = TypeAliasType("Count", int)
 Number = TypeVar("Number", bound=int)
+Left = TypeVar("Left")
+Right = TypeVar("Right")
+Turned = TypeAliasType("Turned", dict[Right, Left], type_params=(Left, Right))
+Same = TypeAliasType("Same", Annotated[Left, "said"], type_params=(Left,))
 Money = Annotated[Decimal, Field(max_digits=9, decimal_places=2)]
 
 ORDERED = [
@@ -101,10 +108,14 @@ ORDERED = [
     (Literal["a", "b"], "string"),
     (Literal[1, 2], "integer"),
     (Literal[True], "boolean"),
+    (Literal[Colour.RED], "string"),
+    (Literal[Level.LOW], "integer"),
+    (Literal[Colour.RED] | str, "string"),
     (Colour | str, "string"),
     (UserId, "string"),
     (AdminId, "string"),
     (Count, "integer"),
+    (Same[int], "integer"),
     (Number, "integer"),
     (PositiveInt, "integer"),
     (ByteSize, "integer"),
@@ -114,6 +125,8 @@ EQUALITY_ONLY = [
     (Decimal, "string"),
     (PlainColour, "string"),
     (Switch, "boolean"),
+    (Literal[PlainColour.RED], "string"),
+    (Literal[Switch.ON], "boolean"),
     (IPv4Address, "string"),
     (IPvAnyAddress, "string"),
     (HttpUrl, "string"),
@@ -139,6 +152,7 @@ NOT_INDEXABLE = [
     bool | int,
     str | datetime,
     list[Nested] | Nested,
+    Turned[int, str],
 ]
 TYPES = [
     *((annotation, type, True) for annotation, type in ORDERED),
@@ -155,6 +169,20 @@ def test_each_annotation_has_one_forge_type(annotation: Any, type: str, ordered:
     assert required.schema.attributes == optional.schema.attributes == {"field": type}
     assert [m.attributes["field"].codec.ordered for m in (required, optional)] == [ordered] * 2
     assert [m.attributes["field"].optional for m in (required, optional)] == [False, True]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="a statement of Python 3.12")
+def test_pythons_own_aliases_are_what_they_stand_for() -> None:
+    names: dict[str, Any] = {}
+    exec("type Whole = int\ntype Pairs[A] = list[A]\ntype More[A] = A | None", names)
+    whole, pairs, more = names["Whole"], names["Pairs"], names["More"]
+    thing = entity(
+        {"a": whole, "b": pairs[whole], "c": more[whole]}, by_it=index("c", range="a")
+    )
+
+    assert thing.__forge__.schema.attributes == {"a": "integer", "b": "any", "c": "integer"}
+    assert thing.__forge__.attributes["c"].optional
+    assert thing.__forge__.stored(thing(a=1, b=[2], c=None)) == {"a": 1, "b": [2]}
 
 
 def test_none_among_the_literals_makes_an_attribute_optional() -> None:

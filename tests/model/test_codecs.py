@@ -44,6 +44,10 @@ class Plain(enum.Enum):
     A, B = "a", "b"
 
 
+class Half(enum.Enum):
+    HALF, TWO = 0.5, 2
+
+
 class Point(BaseModel):
     x: float
     at: datetime | None = None
@@ -93,6 +97,8 @@ ORDERED: list[tuple[Any, SearchStrategy[Any]]] = [
 EQUALITY_ONLY: list[tuple[Any, SearchStrategy[Any]]] = [
     (Decimal, st.decimals(allow_nan=False, allow_infinity=False, places=5)),
     (Plain, st.sampled_from(Plain)),
+    (Literal[Plain.A, Plain.B], st.sampled_from(Plain)),
+    (Literal[Half.HALF, Half.TWO], st.sampled_from(Half)),
     (IPv4Address, st.ip_addresses(v=4)),
     (HttpUrl, st.sampled_from(["http://a/b", "https://zürich.example/"]).map(HttpUrl)),
     (Base64Str, st.text(alphabet="abcü", min_size=1)),
@@ -249,6 +255,22 @@ def test_a_codec_of_ones_own_may_stand_beside_the_annotation() -> None:
 
     assert mapping.stored(mapping.cls(field="ABC")) == {"field": "abc"}
     assert mapping.readers.value({"field": "abc"}).__dict__ == {"field": "ABC"}
+
+
+def test_a_codec_of_ones_own_may_be_of_type_any() -> None:
+    pair = Codec(AttributeType.ANY, (complex,), lambda it: [it.real, it.imag], as_complex)
+    mapping = entity({"field": Annotated[complex, pair]}).__forge__
+    made = mapping.cls(field=1 + 2j)
+
+    assert mapping.stored(made) == {"field": [1.0, 2.0]}
+    assert mapping.readers.row(b'{"key":"k","value":%s}' % mapping.write(made, "k")) == {
+        "key": "k",
+        "value": made,
+    }
+
+
+def as_complex(stored: Any) -> Any:
+    return complex(*stored) if isinstance(stored, list) else stored
 
 
 @given(moments)
