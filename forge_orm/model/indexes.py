@@ -7,6 +7,7 @@ from typing import Any, Generic, Never, ParamSpec, Protocol, overload
 
 from typing_extensions import TypeVar
 
+from .. import limits
 from ..errors import DeclarationError
 from ..expressions import Expr
 from ..query import RangeQuery, Search
@@ -158,3 +159,25 @@ def index(*partition: Any, range: Any, name: str | None = None) -> Any:
     """
     declared: Index[..., Any] = Index(partition, range, name)
     return declared
+
+
+def too_long(index: IndexSchema, stored: Mapping[str, Any]) -> str | None:
+    """Return what is too long in a *stored* form for *index*; None where it all fits.
+
+    Numbers and booleans never are, and a body that is shorter than the limit of a range
+    (`limits.RANGE_VALUE_MAX_BYTES`) holds no text that is.
+    """
+    for part, names, limit in (
+        ("range", (index.range,), limits.RANGE_VALUE_MAX_BYTES),
+        ("partition", index.partition, limits.PARTITION_VALUES_MAX_BYTES),
+    ):
+        values = {name: stored.get(name) for name in names}
+        texts = {name: text for name, text in values.items() if isinstance(text, str)}
+        size = sum(len(text.encode()) for text in texts.values())
+        if size > limit:
+            return (
+                f"{' + '.join(texts)} has {size} bytes, and the service takes {limit} as "
+                f"{part} of index {index.name!r}. Index a shorter attribute (a computed field "
+                "can derive one)"
+            )
+    return None

@@ -107,7 +107,8 @@ class Family:
 
     def _changed(self) -> None:
         for each in self._members():
-            each.__dict__.pop("readers", None)
+            for made in ("readers", "indexed_texts"):
+                each.__dict__.pop(made, None)
         if self.root is not None:
             self.root.__forge_registry__.changed()
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import date, datetime, time
 from functools import cached_property
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Final, Generic, TypeVar
+from uuid import UUID
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, PydanticUndefined, to_json
@@ -24,7 +26,7 @@ from ..schema import (
 )
 from .attributes import UNIQUE_MARK, VERSION_MARK
 from .codecs import nested_encoder, operand_encoder
-from .indexes import Index
+from .indexes import Index, too_long
 from .keys import KeyPart, KeyTemplate, check_key
 from .kinds import Family, readable
 from .lifetime import Lifetime
@@ -35,6 +37,8 @@ from .uniques import UNIQUES_MAX, Unique, UniqueMapping
 from .writing import AttributeMapping, Writer, check_nested, stored_attributes, suspicious
 
 E = TypeVar("E", bound=BaseModel)
+_SHORT: Final = frozenset({datetime, date, time, UUID})
+"""Types whose stored texts are never too long for an index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,7 @@ class EntityMapping(Generic[E]):
         self.label = cls.__name__
         self.name = declaration.name or ""
         self.family, self.kind = declaration.family, declaration.kind
+        self._refuse_extra()
         self.attributes = self._with_kind(stored_attributes(cls))
         self._by_stored_name = {item.name: item for item in self.attributes.values()}
         self._indexes = {index: self._index(index.declared) for index in declaration.indexes}
@@ -86,6 +91,14 @@ class EntityMapping(Generic[E]):
         return f"EntityMapping({self.label} -> {self.name or 'no entity'})"
 
     # --- declaration ------------------------------------------------------------------
+
+    def _refuse_extra(self) -> None:
+        if not self.open and self.cls.model_config.get("extra") == "allow":
+            raise DeclarationError(
+                f"{self.label}: with extra='allow' an entity holds attributes that no schema "
+                "declares, and a save would drop them. Declare one for what varies, such as "
+                "more: Attr[dict[str, Any]]"
+            )
 
     def _with_kind(self, found: dict[str, AttributeMapping]) -> dict[str, AttributeMapping]:
         """See to it that an entity is stored with the kind of its class."""
@@ -246,7 +259,11 @@ class EntityMapping(Generic[E]):
         decode = item.codec.decode
 
         def read(text: str) -> Any:
-            return adapter.validate_python(text if decode is None else decode(text))
+            value = text if decode is None else decode(text)
+            # Even strict types are read from texts there, as a key has nothing else.
+            if isinstance(value, str):
+                return adapter.validate_strings(value)
+            return adapter.validate_python(value)
 
         return read
 
@@ -415,16 +432,50 @@ class EntityMapping(Generic[E]):
 
     def write_alike(self, entities: Iterable[E]) -> list[bytes] | None:
         """Return what `write` returns for each of *entities*; None where they are not alike."""
-        writer = self._writer
-        found = None if writer is None else writer.all([*map(vars, entities)])
-        return None if found is None or max(map(len, found)) > limits.VALUE_MAX_BYTES else found
+        writer, rows = self._writer, [*map(vars, entities)]
+        found = None if writer is None else writer.all(rows)
+        if found is None or not (
+            max(map(len, found)) <= limits.RANGE_VALUE_MAX_BYTES
+            or all(map(self._fits, found, rows))
+        ):
+            return None
+        return found
 
     def write(self, entity: E, key: str) -> bytes:
         """Return the JSON that is stored of *entity*; raises `InvalidValue`, as `stored`."""
-        body = None if self._writer is None else self._writer(vars(entity))
-        if body is None or len(body) > limits.VALUE_MAX_BYTES:
+        values = vars(entity)
+        body = None if self._writer is None else self._writer(values)
+        if body is None or not (
+            len(body) <= limits.RANGE_VALUE_MAX_BYTES or self._fits(body, values)
+        ):
             return self.dump(self.stored(entity), key)
         return body
+
+    def _fits(self, body: bytes, values: Mapping[str, Any]) -> bool:
+        """Whether a body is not too large, nor what is in it too long for an index.
+
+        One that is shorter than the limit of a range need not be asked.
+        """
+        present = ((each, values[each.field]) for each in self.indexed_texts)
+        texts = {each.name: each.store(value) for each, value in present if value}
+        return len(body) <= limits.VALUE_MAX_BYTES and self._too_long(texts) is None
+
+    def _too_long(self, stored: Mapping[str, Any]) -> str | None:
+        found = (too_long(index, stored) for index in self.schema.indexes.values())
+        return next(filter(None, found), None) if self.indexed_texts else None
+
+    @cached_property
+    def indexed_texts(self) -> tuple[AttributeMapping, ...]:
+        """The attributes that may be too long for an index of the entity."""
+        indexes = self.schema.indexes.values()
+        indexed = {name for index in indexes for name in (*index.partition, index.range)}
+        return tuple(
+            item
+            for item in self.attributes.values()
+            if item.name in indexed
+            and item.codec.type is AttributeType.STRING
+            and not _SHORT.issuperset(item.codec.python)
+        )
 
     def stored(self, entity: E) -> dict[str, Any]:
         """Return the stored form of *entity*, by attribute; absent ones left out.
@@ -470,12 +521,22 @@ class EntityMapping(Generic[E]):
             raise InvalidValue(f"{self.label} {key!r} cannot be stored: {error}") from None
         if len(body) > limits.VALUE_MAX_BYTES:
             raise InvalidValue(self._too_large(stored, key, len(body)))
+        if len(body) > limits.RANGE_VALUE_MAX_BYTES and (found := self._too_long(stored)):
+            raise InvalidValue(f"{self.label} {key!r} cannot be stored: {found}")
         if suspicious(body):
-            try:
-                check_nested(stored)
-            except ValueError as error:
-                raise InvalidValue(f"{self.label} {key!r} cannot be stored: {error}") from None
+            for name, value in stored.items():
+                self._check_nested(name, value, key)
         return body
+
+    def _check_nested(self, name: str, value: Any, key: str) -> None:
+        try:
+            check_nested(value, depth=2)
+        except ValueError as error:
+            known = self._by_stored_name.get(name)
+            field = name if known is None else known.field
+            raise InvalidValue(
+                f"{self.label}.{field} of {key!r} cannot be stored: {error}"
+            ) from None
 
     def _invalid(self, item: AttributeMapping, value: Any, why: object) -> InvalidValue:
         shown = repr(value)

@@ -9,13 +9,13 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from functools import partial
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import StrictInt
+from pydantic import Strict, StrictInt
 
 from forge_orm import Attr, DeclarationError, Entity, InvalidValue, Registry, attr
 from forge_orm.limits import KEY_PATTERN
@@ -26,6 +26,10 @@ from .declaring import entity
 
 class Colour(enum.Enum):
     RED = "red"
+
+
+class Name(enum.StrEnum):
+    ANNA = "anna"
 
 
 class Level(enum.IntEnum):
@@ -76,6 +80,13 @@ PARTS: list[tuple[Any, Any, str]] = [
     (Level, Level.LOW, "1"),
     (Literal[1, 2], 2, "2"),
     (StrictInt, 3, "3"),
+    (Annotated[Name, Strict()], Name.ANNA, "anna"),
+    (Annotated[Level, Strict()], Level.LOW, "1"),
+    (Annotated[Colour, Strict()], Colour.RED, "red"),
+    (Annotated[UUID, Strict()], UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+    (Annotated[date, Strict()], date(2026, 1, 2), "2026-01-02"),
+    (Literal[Colour.RED], Colour.RED, "red"),
+    (Literal[Level.LOW], Level.LOW, "1"),
 ]
 
 

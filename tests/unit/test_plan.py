@@ -204,7 +204,7 @@ def test_always_refuses_a_26th_operation_before_anything_is_sent() -> None:
 
 def test_always_refuses_more_than_four_megabytes_before_anything_is_sent() -> None:
     with session(atomic="always") as (held, _):
-        held.add(*[Task(number=number, title="x" * 240_000) for number in range(18)])
+        held.add(*[Task(number=number, who="x" * 240_000) for number in range(18)])
         with pytest.raises(
             SessionError, match=f"limit is {PAYLOAD_MAX_BYTES}, so \\d+ too many"
         ):
