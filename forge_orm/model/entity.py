@@ -64,12 +64,23 @@ class EntityMeta(ModelMetaclass):
             **config,
         ):
             """Build the class, bind its indexes and enter it in a registry."""
+            _check_keywords(
+                label,
+                name=name,
+                key=key,
+                ttl=ttl,
+                discriminator=discriminator,
+                registry=registry,
+            )
             _refuse_reserved(label, body)
             written = dict(body)
             family = declare_kind(label, bases, body, discriminator, kind)
             token = _building.set(True)
             try:
                 cls = super().__new__(mcs, label, bases, body, **config)
+            except TypeError as error:
+                _refuse_unknown(label, config, error)
+                raise
             finally:
                 _building.reset(token)
             _refuse_members(label, _RESERVED.intersection(cls.model_fields))
@@ -95,6 +106,33 @@ class _Unfinished:
 
     def __get__(self, instance: object, owner: Any) -> EntityMapping[Any]:
         return _complete(owner)
+
+
+_KEYWORDS: Mapping[str, tuple[type[Any], str]] = {
+    "name": (str, "the name of the entity in the store, a text"),
+    "key": (str, "the template of its keys, a text such as 'task:{ulid}'"),
+    "ttl": (timedelta, "a timedelta, such as timedelta(days=30)"),
+    "discriminator": (str, "the name of an attribute, a text"),
+    "registry": (Registry, "a Registry"),
+}
+
+
+def _check_keywords(label: str, **given: object) -> None:
+    for name, value in given.items():
+        kind, what = _KEYWORDS[name]
+        if value is not None and not isinstance(value, kind):
+            raise DeclarationError(f"{label}: {name}={value!r}; it is {what}")
+
+
+def _refuse_unknown(label: str, config: Mapping[str, Any], error: TypeError) -> None:
+    """Explain Python's complaint about a class keyword that nobody takes."""
+    unknown = [name for name in config if name not in ConfigDict.__annotations__]
+    if unknown and "takes no keyword arguments" in str(error):
+        raise DeclarationError(
+            f"{label}: {', '.join(f'{name}=' for name in unknown)} is no keyword of an entity "
+            "class. There are name, key, ttl, ttl_on_update, metadata, discriminator, kind and "
+            "registry, and pydantic's own, such as frozen and strict"
+        ) from None
 
 
 def _refuse_reserved(label: str, body: dict[str, Any]) -> None:

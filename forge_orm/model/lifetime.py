@@ -69,10 +69,10 @@ def _fields(
         return (MetadataField.EXPIRE_TIME,) if expiring else ()
     try:
         return tuple(MetadataField(each) for each in metadata)
-    except ValueError:
+    except (ValueError, TypeError):
         known = ", ".join(MetadataField)
         raise DeclarationError(
-            f"{cls.__name__}: metadata={metadata!r}; known fields are {known}"
+            f"{cls.__name__}: metadata={metadata!r}; write a list; known fields are {known}"
         ) from None
 
 

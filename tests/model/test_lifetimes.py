@@ -59,6 +59,8 @@ def test_a_subclass_inherits_it_and_may_say_otherwise() -> None:
         ({"ttl": timedelta(0)}, "whole seconds, from 1 to"),
         ({"ttl": timedelta(days=366)}, "whole seconds, from 1 to"),
         ({"ttl_on_update": "maybe"}, "'renew' or 'keep'"),
+        ({"ttl": 30}, "ttl=30; it is a timedelta, such as"),
+        ({"metadata": 3}, "metadata=3; write a list; known fields are CREATED_AT"),
         ({"metadata": ["CREATED"]}, "known fields are CREATED_AT, UPDATED_AT, EXPIRE_TIME"),
     ],
 )

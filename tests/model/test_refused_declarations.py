@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import types
 from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
@@ -46,6 +47,14 @@ def named(name: str) -> Any:
 
 def index_named(name: str) -> Any:
     return entity({"a": str}, by_it=index(range="a", name=name))
+
+
+def configured(annotation: Any, **keywords: Any) -> Any:
+    def body(namespace: dict[str, Any]) -> None:
+        namespace.update(__annotations__={"a": annotation}, __module__=__name__)
+
+    given = {"name": "thing", "registry": Registry(), **keywords}
+    return types.new_class("Thing", (Entity,), given, body)
 
 
 NAMES: Rows = {
@@ -144,6 +153,36 @@ TYPES: Rows = {
         ["Thing.b", "needs a default"],
     ),
 }
+CONFIGURED: Rows = {
+    "extra attributes": (
+        lambda: configured(str, extra="allow"),
+        ["Thing: with extra='allow'", "a save would drop them", "more: Attr[dict[str, Any]]"],
+    ),
+    **{
+        f"values of {annotation}": (
+            partial(configured, annotation, use_enum_values=True),
+            ["Thing.a", "use_enum_values", "Leave that out"],
+        )
+        for annotation in (Plain, Plain | None, list[Plain], Literal[Plain.A])
+    },
+    "a keyword that is none": (
+        lambda: configured(str, nmae="thing"),
+        ["Thing: nmae= is no keyword", "There are name, key, ttl", "pydantic's own"],
+    ),
+    **{
+        f"{keyword}={value!r}": (
+            partial(configured, str, **{keyword: value}),
+            [f"Thing: {keyword}={value!r}; it is {what}"],
+        )
+        for keyword, value, what in (
+            ("name", 3, "the name of the entity"),
+            ("key", 3, "the template of its keys"),
+            ("ttl", 30, "a timedelta, such as timedelta(days=30)"),
+            ("discriminator", 3, "the name of an attribute"),
+            ("registry", {}, "a Registry"),
+        )
+    },
+}
 INDEXES: Rows = {
     "an unknown range": (
         lambda: indexed(str, range="c"),
@@ -181,6 +220,7 @@ REFUSED = {
         "name": NAMES,
         "count": COUNTS,
         "type": TYPES,
+        "class": CONFIGURED,
         "index": INDEXES,
     }.items()
     for case, row in rows.items()
@@ -208,6 +248,9 @@ def test_a_refusal_says_where_why_and_what_to_do(
         lambda: index_named("a" * 50),
         lambda: entity({"at": str}, by_at=index(range="at", name="at")),
         lambda: indexed(Decimal, "a", range="b"),
+        lambda: indexed(Literal[Plain.A], "a", range="b"),
+        lambda: configured(str, use_enum_values=True),
+        lambda: configured(str, extra="forbid", frozen=True),
     ],
 )
 def test_what_just_fits_is_declared(declare: Callable[[], Any]) -> None:
