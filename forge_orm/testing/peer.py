@@ -36,6 +36,14 @@ class Book(Entity, name="suite-book", key="book:{shelf}:{number}", registry=regi
     by_lent = index(range=lent, name="lent")
 
 
+class OldBook(Entity, name="suite-book", key="book:{shelf}:{number}", registry=Registry()):
+    """A book in an older program, which does not know that titles are in an index."""
+
+    shelf: Attr[str] = attr()
+    number: Attr[int] = attr()
+    title: Attr[str] = attr(default="untitled")
+
+
 class Plant(Entity, name="suite-plant", registry=registry):
     """A second entity, to be kept apart from the first."""
 

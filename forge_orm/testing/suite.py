@@ -17,7 +17,7 @@ from .. import limits
 from ..errors import ConditionFailed, KeyConflict, PartialCommit, RejectedValue
 from ..faults import MovableClock
 from ..wire import MetadataField, Tenant
-from .peer import Book, Peer, Plant, played
+from .peer import Book, OldBook, Peer, Plant, played
 
 BOOK: Final = "suite-book"
 PLANT: Final = "suite-plant"
@@ -899,12 +899,10 @@ class BackendSuite(Suite):
     @played
     async def test_a_session_tells_what_was_not_saved(self, peer: Peer) -> None:
         """And saves the rest of the batch: what an index holds has at most 900 bytes."""
-        forge = peer.forge()
+        forge, long = peer.forge(), OldBook(shelf="A", number=2, title="x" * 901)
         with pytest.raises(PartialCommit) as caught:
             async with forge.session() as session:
-                session.add(
-                    Book(shelf="A", number=1), Book(shelf="A", number=2, title="x" * 901)
-                )
+                session.add(Book(shelf="A", number=1), long)
         assert caught.value.saved == ((BOOK, "book:A:1"),)
         (failure,) = caught.value.failed
         assert isinstance(failure.error, RejectedValue)
