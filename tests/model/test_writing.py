@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import enum
 import json
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import partial
@@ -140,12 +141,15 @@ moments = st.datetimes(timezones=st.just(UTC))
 places = st.builds(
     lambda city, height, inside: Place(city=city, height=height, inside=inside),
     st.sampled_from(["Bern", ""]),
-    st.sampled_from([None, 1.5, NAN]),
+    st.sampled_from([1.5, 2.0, 3.0, None, NAN]),
     st.lists(
-        st.just(Place.model_validate({"city": "Biel", "postal": "2500", "raw": "[1]"})),
+        st.just(
+            Place.model_validate({"city": "Biel", "height": 9, "postal": "2500", "raw": "[1]"})
+        ),
         max_size=2,
     ),
 )
+sizes = st.floats(0, 9) | st.sampled_from([1.0, None, NAN])
 references = st.builds(partial(Ref, User), st.sampled_from(["user:1", "u" * 500]))
 USUAL: dict[type[Any], dict[str, SearchStrategy[Any]]] = {
     Scalars: {
@@ -179,11 +183,11 @@ USUAL: dict[type[Any], dict[str, SearchStrategy[Any]]] = {
     },
     Nesting: {
         "tags": st.lists(st.text(), max_size=2),
-        "sizes": st.dictionaries(st.text(max_size=2), st.none() | st.floats(), max_size=2),
+        "sizes": st.dictionaries(st.text(max_size=2), sizes, max_size=2),
         "place": st.none() | places,
         "days": st.sets(st.dates(), max_size=2),
         "either": st.integers() | st.text(),
-        "whatever": st.none() | places | st.lists(st.dates() | st.floats(), max_size=2),
+        "whatever": st.none() | places | st.lists(st.dates() | sizes, max_size=2),
         "pair": st.tuples(st.integers(), st.integers()),
     },
     Login: {
@@ -301,38 +305,65 @@ def test_a_number_json_cannot_express_is_named() -> None:
             thing.__forge__.write(thing(**values), "k")
 
 
+def test_a_kind_declared_later_may_index_what_others_have() -> None:
+    class Paper(Entity, name="paper", discriminator="sort", registry=Registry()):
+        title: Attr[str] = attr()
+
+    class Letter(Paper, kind="letter"):
+        pass
+
+    long = Letter(title="t" * 901)
+    assert len(Letter.__forge__.write(long, "k")) > 901
+
+    class Book(Paper, kind="book"):
+        by_title = index("sort", range="title")
+
+    for cls in (Letter, Book):
+        with pytest.raises(InvalidValue, match="title has 901 bytes"):
+            cls.__forge__.write(cls(title=long.title), "k")
+
+
+@pytest.fixture
+def hasty_threads() -> Iterator[None]:
+    """Let threads take turns as often as can be."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("hasty_threads")
 def test_threads_that_first_read_a_class_together_get_whole_entities() -> None:
-    count = 6
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
     for _ in range(5):
         place = entity({"city": str, "zip_": str}, zip_=attr(alias="zip"), label="Place")
-        thing = entity({"at": datetime, "inside": place | None}, inside=attr(default=None))
-        made = thing(at=datetime(2026, 1, 1, tzinfo=UTC))
-        body = b'{"key":"k","value":%s}' % thing.__forge__.write(made, "k")
-        other = b'{"key":"k","value":{"city":"Bern","zip":"3000"}}'
-        start, found = threading.Barrier(count), list[Any]()
+        inside = attr(default=None, alias="within")
+        thing = entity(
+            {"at": datetime, "span": timedelta, "inside": place | None}, inside=inside
+        )
+        made = [
+            thing(at=moment, span=timedelta(1), within=place(city="Bern", zip="3000")),
+            place(city="Biel", zip="2500"),
+        ] * 4
+        start, found = threading.Barrier(len(made)), dict[int, Any]()
 
         def read(
             number: int,
-            cls: Any,
-            body: bytes,
+            entity: Any,
             start: threading.Barrier = start,
-            found: list[Any] = found,
+            found: dict[int, Any] = found,
         ) -> None:
+            mapping = type(entity).__forge__
+            body = b'{"key":"k","value":%s}' % mapping.write(entity, "k")
             start.wait()
-            found.append((number, cls.__forge__.readers.row(body)["value"]))
+            found[number] = mapping.readers.row(body)["value"]
 
-        of = [(thing, body), (place, other)]
-        threads = [
-            threading.Thread(target=read, args=(number, *of[number % 2]))
-            for number in range(count)
-        ]
-        for each in threads:
-            each.start()
-        for each in threads:
-            each.join()
+        threads = [threading.Thread(target=read, args=each) for each in enumerate(made)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
 
-        assert sorted(number for number, _ in found) == list(range(count))
-        bern = place(city="Bern", zip="3000")
-        assert all(value == (bern if number % 2 else made) for number, value in found)
+        assert found == dict(enumerate(made))
         assert thing.__pydantic_complete__
         assert place.__pydantic_complete__
