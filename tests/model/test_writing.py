@@ -217,9 +217,13 @@ WRONG: list[Any] = [
 ]
 
 
+def read(body: bytes) -> str:
+    return json.dumps(from_json(body), sort_keys=True)  # where 1, 1.0 and True are three
+
+
 def outcome(write: Callable[[], bytes]) -> Any:
     try:
-        return json.dumps(from_json(write()), sort_keys=True)  # 1, 1.0 and True are three
+        return read(write())
     except Exception as error:  # whatever it is, it is to be the same
         return type(error), str(error)
 
@@ -234,6 +238,8 @@ def assert_alike(cls: Any, values: dict[str, Any]) -> None:
     fast = outcome(lambda: mapping.write(entity, "k"))
     careful = outcome(lambda: mapping.dump(mapping.stored(entity), "k"))
     assert fast == careful
+    together = mapping.write_alike([entity, entity])
+    assert together is None or [*map(read, together)] == [fast] * 2
 
 
 @pytest.mark.parametrize("cls", USUAL, ids=lambda cls: str(cls.__name__))
@@ -314,6 +320,7 @@ def test_a_kind_declared_later_may_index_what_others_have() -> None:
 
     long = Letter(title="t" * 901)
     assert len(Letter.__forge__.write(long, "k")) > 901
+    assert Letter.__forge__.write_alike([long]) is not None
 
     class Book(Paper, kind="book"):
         by_title = index("sort", range="title")
@@ -321,6 +328,7 @@ def test_a_kind_declared_later_may_index_what_others_have() -> None:
     for cls in (Letter, Book):
         with pytest.raises(InvalidValue, match="title has 901 bytes"):
             cls.__forge__.write(cls(title=long.title), "k")
+    assert Letter.__forge__.write_alike([long]) is None
 
 
 @pytest.fixture
