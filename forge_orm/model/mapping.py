@@ -535,7 +535,7 @@ class EntityMapping(Generic[E]):
             known = self._by_stored_name.get(name)
             field = name if known is None else known.field
             raise InvalidValue(
-                f"{self.label}.{field} of {key!r} cannot be stored: {error}"
+                f"{self.label} {key!r}: {field} cannot be stored: {error}"
             ) from None
 
     def _invalid(self, item: AttributeMapping, value: Any, why: object) -> InvalidValue:

@@ -307,7 +307,7 @@ def test_a_number_json_cannot_express_is_named() -> None:
         ({"alpha": [NAN], "b": {}}, "a"),
         ({"alpha": [], "b": {"x": [-1e999]}}, "b"),
     ):
-        with pytest.raises(InvalidValue, match=f"^Thing.{field} of 'k' cannot .* it holds"):
+        with pytest.raises(InvalidValue, match=f"^Thing 'k': {field} cannot .* it holds"):
             thing.__forge__.write(thing(**values), "k")
 
 
