@@ -63,7 +63,7 @@ class Columns:
 
     @property
     def in_order(self) -> bool:
-        """Whether none of them may be too large, nested too deep, or hold an infinite number."""
+        """Whether none of them may be too large, too deep, or hold an infinite number."""
         most = limits.VALUE_MAX_DEPTH
         return (
             self.longest <= limits.VALUE_MAX_BYTES
