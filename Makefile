@@ -59,7 +59,7 @@ docs: $(VENV)/.dev ## Build the documentation into site/
 package: $(VENV)/.dev ## Build the wheel, and use it where nothing else is installed
 	rm -rf dist $(CLEAN)
 	$(BIN)/python -m build --outdir dist . > /dev/null
-	$(BIN)/python -m zipfile --list dist/forge_orm-*.whl | grep -q '^forge_orm/py\.typed '
+	$(BIN)/python -m zipfile --list dist/forge_orm-*.whl | grep '^forge_orm/py\.typed ' > /dev/null
 	$(BIN)/python -m venv $(CLEAN)
 	$(CLEAN)/bin/python -m pip --disable-pip-version-check --quiet install dist/forge_orm-*.whl
 	$(CLEAN)/bin/python -I .ci/try_wheel.py
