@@ -55,7 +55,7 @@ def cases(cls: Any, body: bytes, rows: Any) -> dict[str, Callable[[], Any]]:
         return plain(body)
 
     def forge_orm() -> Any:
-        return UnitOfWork().load_page(cls, body, with_metadata=False)
+        return UnitOfWork().load_page(cls, body)
 
     assert [row["value"] for row in pydantic()["data"]] == list(forge_orm()[0])
     return {"pydantic validate_json, one pass": pydantic, OURS: forge_orm}

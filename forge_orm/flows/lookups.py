@@ -37,7 +37,8 @@ def look_up(
     bodies = yield from perform_all([operation for _, operation in asked])
     found, failures = Found(), list[ItemFailure]()
     for (cls, _), body in zip(asked, bodies, strict=True):
-        entities, failed = unit.load_batch(cls, body)
+        fields = cls.__forge__.lifetime.asking(metadata)
+        entities, failed = unit.load_batch(cls, body, fields)
         right, wrong = unit.sorted_out(cls, entities)
         found.update(((cls, entity.key), entity) for entity in right)
         failures += [*failures_of_get(read_failures(failed)), *wrong]

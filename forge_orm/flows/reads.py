@@ -12,7 +12,6 @@ from typing import Any, TypeVar, cast
 from ..errors import BudgetExceeded, CursorError, QueryError, SessionError
 from ..limits import PAGE_MAX
 from ..model import Entity
-from ..model.entity import Metadata
 from ..model.keys import check_key
 from ..model.mapping import EntityMapping
 from ..operations import entity_get
@@ -65,22 +64,22 @@ def got(
         return None
     mapping: EntityMapping[E] = cls.__forge__
     if not (metadata or mapping.lifetime.metadata):
-        return unit.load_row(cls, body, with_metadata=False)
-    entity = unit.load_row(cls, body, with_metadata=True)
+        return unit.load_row(cls, body)
+    entity = unit.load_row(cls, body, mapping.lifetime.asking(metadata))
     return entity if unit.alive((entity,)) else None
 
 
 def refresh(unit: UnitOfWork, entity: Entity) -> Flow[None]:
     """Read *entity* again, dropping its own changes."""
     cls, key = type(entity), entity.key
-    metadata = tuple(MetadataField) if entity.metadata != Metadata() else ()
+    metadata = tuple(MetadataField) if entity.metadata.asked else ()
     metadata = cls.__forge__.lifetime.asking(metadata)
     body = yield from perform(entity_get(cls.__forge__.entity_schema().name, key, metadata))
     if body is None:
         raise SessionError(
             f"{cls.__name__} {key!r} is no longer stored, so it cannot be refreshed"
         )
-    unit.refreshed(entity, body)
+    unit.refreshed(entity, body, metadata)
 
 
 def get_many(

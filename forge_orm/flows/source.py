@@ -104,9 +104,7 @@ class Source(Generic[E]):
     def receive(self, unit: UnitOfWork, cls: type[E], bodies: Sequence[bytes]) -> int:
         """Read the answers; return how many rows there were."""
         (body,) = bodies
-        entities, following = unit.load_page(
-            cls, body, with_metadata=bool(self.read.spec.metadata)
-        )
+        entities, following = unit.load_page(cls, body, self.read.spec.metadata)
         self.page, self.following = self.following, following
         self.done = self.following is None
         if self._whole and self.skip is None:
@@ -212,7 +210,7 @@ class KeySource(Source[E]):
         found: dict[str, E] = {}
         rows: list[Row] = []
         for body in bodies:
-            entities, failed = unit.load_batch(cls, body)
+            entities, failed = unit.load_batch(cls, body, self.read.spec.metadata)
             found.update((str(key_of(entity)), entity) for entity in entities)
             if failures := failures_of_get(read_failures(failed)):
                 raise PartialRead(found, failures)

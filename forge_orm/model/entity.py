@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, dataclass_transform, overload
 
@@ -245,21 +245,27 @@ def _admit(cls: Any, family: Family, mapping: EntityMapping[Any]) -> None:
 class Metadata:
     """What the service keeps beside an entity; None where it was not asked for.
 
-    *expires_at* is None too for an entity without a time to live.
+    *expires_at* is None too for an entity without a time to live; *asked* tells the two apart.
     """
 
     created_at: datetime | None = None
     updated_at: datetime | None = None
     expires_at: datetime | None = None
+    asked: frozenset[MetadataField] = field(
+        default=frozenset(), repr=False, compare=False, kw_only=True
+    )
 
 
-def read_metadata(row: dict[str, Any]) -> Metadata:
-    """Read the metadata fields of a response row."""
+def read_metadata(
+    row: dict[str, Any], asked: frozenset[MetadataField] = frozenset()
+) -> Metadata:
+    """Read the metadata fields of a response row; *asked* are those it was asked for."""
     expires = row.get("expireTime")
     return Metadata(
         _moment(row.get("createdAt")),
         _moment(row.get("updatedAt")),
         None if expires is None else datetime.fromisoformat(expires).astimezone(UTC),
+        asked=asked,
     )
 
 
@@ -554,7 +560,7 @@ def _restore(entity: Entity, key: str | None, metadata: Metadata) -> None:
     if key is not None:
         set_key(entity, key)
         if metadata != Metadata():
-            set_origin(entity, Origin(metadata={key: metadata}))
+            set_origin(entity, Origin(values={}, metadata={key: metadata}))
 
 
 def _template_of(cls: Any) -> KeyTemplate:

@@ -12,6 +12,7 @@ from ..expressions import Condition, KeyCondition, Operator
 from ..model.entity import Entity, Metadata, key_of, origin_of
 from ..model.mapping import EntityMapping
 from ..schema import AttributeType
+from ..wire import MetadataField
 
 Now: TypeAlias = Callable[[], float]
 """The Unix time in seconds. A unit of work has no clock of its own; a session gives it one."""
@@ -47,7 +48,7 @@ def remaining(entity: Entity, now: Now) -> timedelta | None:
     Raises `SessionError` where it was not read, `InvalidValue` where nothing is left.
     """
     label, known = f"{type(entity).__name__} {key_of(entity)!r}", metadata_of(entity)
-    if known is None:
+    if known is None or MetadataField.EXPIRE_TIME not in known.asked:
         raise SessionError(
             f"{label} is to keep its time to live, which was not read: refresh it, or give the "
             "save a ttl="

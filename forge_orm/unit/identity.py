@@ -8,7 +8,7 @@ from weakref import WeakValueDictionary
 
 from ..errors import WrongKind
 from ..model.entity import Entity, Metadata, key_of, origin_of
-from ..wire import MetadataField
+from ..wire import ALL_METADATA
 
 E = TypeVar("E", bound=Entity)
 Name: TypeAlias = tuple[type[Any], str]
@@ -128,24 +128,16 @@ def _renew(known: Entity, fresh: Entity, key: str) -> None:
         return
     read, others = answer.metadata[key], origin.metadata or {}
     if (before := others.get(key)) is not None:
-        read = _renewed(before, read, type(fresh).__forge__.lifetime.metadata)
+        read = _renewed(before, read)
     origin.metadata = {**others, key: read}
 
 
-def _renewed(before: Metadata, read: Metadata, always: tuple[MetadataField, ...]) -> Metadata:
-    """Return *read*, with what it lacks from *before*; a class may *always* ask for some.
-
-    An answer without an expiry may be of an entity that has none any more, or to a question
-    that left it out. Who reads both other times will have asked for everything; but where
-    the update time is the one known before, nobody wrote, and the expiry is still the same.
-    """
-    expires = read.expires_at
-    if expires is None and MetadataField.EXPIRE_TIME not in always:
-        everything = read.created_at is not None and read.updated_at is not None
-        if not everything or read.updated_at == before.updated_at:
-            expires = before.expires_at
+def _renewed(before: Metadata, read: Metadata) -> Metadata:
+    """Return what was asked for as it was *read*, and the rest as it was *before*."""
+    created, updated, expires = (each in read.asked for each in ALL_METADATA)
     return Metadata(
-        before.created_at if read.created_at is None else read.created_at,
-        before.updated_at if read.updated_at is None else read.updated_at,
-        expires,
+        read.created_at if created else before.created_at,
+        read.updated_at if updated else before.updated_at,
+        read.expires_at if expires else before.expires_at,
+        asked=before.asked | read.asked,
     )

@@ -31,28 +31,23 @@ class Loading:
 
     def has_metadata(self, entity: Entity, fields: Iterable[MetadataField]) -> bool:
         """Whether *fields* of the metadata of *entity* were read."""
-        if (known := metadata_of(entity)) is None:
-            return False
-        times = {
-            MetadataField.CREATED_AT: known.created_at,
-            MetadataField.UPDATED_AT: known.updated_at,
-        }
-        return all(times.get(each, known) is not None for each in fields)
+        known = metadata_of(entity)
+        return known is not None and known.asked.issuperset(fields)
 
     def is_past(self, moment: datetime | None) -> bool:
         """Whether an expiry time has come."""
         return moment is not None and moment.timestamp() <= self.now()
 
-    def load_row(self, cls: type[E], body: bytes, *, with_metadata: bool) -> E:
-        """Read the answer of a get; raises `CorruptValue`."""
+    def load_row(self, cls: type[E], body: bytes, asked: Sequence[MetadataField] = ()) -> E:
+        """Read the answer of a get that *asked* for metadata; raises `CorruptValue`."""
         mapping: EntityMapping[E] = cls.__forge__
         readers = mapping.readers
         try:
-            row = (readers.row_with_metadata if with_metadata else readers.row)(body)
+            row = (readers.row_with_metadata if asked else readers.row)(body)
         except ValidationError as error:
             raise _unreadable(mapping, error, body) from None
-        if with_metadata:
-            return of_kind(cls, self._load(mapping, [row], body, with_metadata=True)[0])
+        if asked:
+            return of_kind(cls, self._load(mapping, [row], body, asked)[0])
         # `_load`, for one: this is the read programs make most.
         key, entity, family = row["key"], row["value"], mapping.family
         set_key(entity, key)
@@ -62,34 +57,41 @@ class Loading:
         return of_kind(cls, self.identity.admit_one(family.root, key, entity))
 
     def load_page(
-        self, cls: type[E], body: bytes, *, with_metadata: bool
+        self, cls: type[E], body: bytes, asked: Sequence[MetadataField] = ()
     ) -> tuple[Sequence[E], str | None]:
         """Read the answer of a query: the entities and the cursor; raises `CorruptValue`."""
         mapping: EntityMapping[E] = cls.__forge__
         readers = mapping.readers
         try:
-            page = (readers.page_with_metadata if with_metadata else readers.page)(body)
+            page = (readers.page_with_metadata if asked else readers.page)(body)
         except ValidationError as error:
             raise _unreadable(mapping, error, body, "data") from None
-        entities = self._load(mapping, page["data"], body, with_metadata=with_metadata)
+        entities = self._load(mapping, page["data"], body, asked)
         return entities, page.get("cursor")
 
-    def load_batch(self, cls: type[E], body: bytes) -> tuple[Sequence[E], list[dict[str, Any]]]:
+    def load_batch(
+        self, cls: type[E], body: bytes, asked: Sequence[MetadataField] = ()
+    ) -> tuple[Sequence[E], list[dict[str, Any]]]:
         """Read the answer of a batch get: the entities and the failed rows."""
         mapping: EntityMapping[E] = cls.__forge__
         try:
             batch = mapping.readers.batch(body)
         except ValidationError as error:
             raise _unreadable(mapping, error, body, "successfulKeys") from None
-        entities = self._load(mapping, batch["successfulKeys"], body, with_metadata=True)
+        entities = self._load(mapping, batch["successfulKeys"], body, asked)
         return entities, batch["failedKeys"]
 
     def _load(
-        self, mapping: EntityMapping[E], rows: list[Any], body: bytes, *, with_metadata: bool
+        self,
+        mapping: EntityMapping[E],
+        rows: list[Any],
+        body: bytes,
+        asked: Sequence[MetadataField],
     ) -> Sequence[E]:
         origin = Origin(body, self._touched)
-        if with_metadata:
-            origin.metadata = {row["key"]: read_metadata(row) for row in rows}
+        if asked:
+            fields = frozenset(asked)
+            origin.metadata = {row["key"]: read_metadata(row, fields) for row in rows}
         fresh: dict[str, Any] = {}
         for row in rows:
             key, entity = row["key"], row["value"]

@@ -132,10 +132,12 @@ class UnitOfWork(Loading):
         failures = [ItemFailure(error.entity, error.key, error) for error in errors]
         return [each for each in entities if is_kind(cls, each)], failures
 
-    def refreshed(self, entity: Entity, body: bytes) -> None:
-        """Give a known entity the values just read; its own changes are dropped."""
+    def refreshed(
+        self, entity: Entity, body: bytes, asked: Sequence[MetadataField] = ()
+    ) -> None:
+        """Give a known entity what was just read and *asked*; its own changes are dropped."""
         self.forget(entity)
-        fresh = self.load_row(type(entity), body, with_metadata=True)
+        fresh = self.load_row(type(entity), body, asked)
         entity.__setstate__(fresh.__getstate__())
         set_origin(entity, origin_of(fresh))
         self.identity.put(*_name(entity), entity)
@@ -423,10 +425,11 @@ class UnitOfWork(Loading):
             values_of: dict[str, Any] = vars(entity)  # past the tracking: this is no change
             values_of[version.field] = from_json(item.value)[version.name]
         metadata, known = None, metadata_of(entity)
-        if known is not None or mapping.lifetime.metadata:
-            expires = expiry(item.ttl, self.now)  # the update time is older now
-            known = replace(known or Metadata(), updated_at=None, expires_at=expires)
-            metadata = {name[1]: known}
+        if known is not None or item.ttl is not None or mapping.lifetime.metadata:
+            known, expires = known or Metadata(), expiry(item.ttl, self.now)
+            asked = known.asked - {MetadataField.UPDATED_AT} | {MetadataField.EXPIRE_TIME}
+            known = replace(known, updated_at=None, expires_at=expires, asked=asked)
+            metadata = {name[1]: known}  # the update time is older now
         set_origin(entity, Origin(item.value, self._touched, key=name[1], metadata=metadata))
 
     def _met(self) -> None:

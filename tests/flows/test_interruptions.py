@@ -31,7 +31,7 @@ def test_an_interrupted_flush_leaves_everything_pending(fill: Any) -> None:
 
 def test_a_change_made_while_a_write_is_on_its_way_is_a_change_still() -> None:
     unit = UnitOfWork()
-    assigned = unit.load_row(Task, page(stored(1)).body[10:-2], with_metadata=False)
+    assigned = unit.load_row(Task, page(stored(1)).body[10:-2])
     added = Task(number=2)
     unit.add(added)
     assigned.rank = 1

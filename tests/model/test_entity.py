@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from forge_orm import Attr, Entity, InvalidValue, Metadata, Registry, attr, index
 from forge_orm.unit.unit import UnitOfWork
+from forge_orm.wire import ALL_METADATA
 
 registry = Registry("entities")
 
@@ -48,7 +49,7 @@ def read(unit: UnitOfWork | None = None) -> Task:
     value = {"project": "P", "title": "old", "tags": ["a"], "place": {"city": "Zürich"}}
     row = {"key": "task:P:1", "value": value, "createdAt": int(CREATED.timestamp() * 1000)}
     body = json.dumps(row).encode()
-    return (unit or UnitOfWork()).load_row(Task, body, with_metadata=True)
+    return (unit or UnitOfWork()).load_row(Task, body, ALL_METADATA)
 
 
 @pytest.mark.parametrize("task", [Task(project="P"), read()], ids=["new", "read"])

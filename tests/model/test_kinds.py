@@ -112,7 +112,7 @@ def page(*rows: dict[str, Any]) -> bytes:
 
 
 def read(cls: Any, *rows: dict[str, Any]) -> Any:
-    return UnitOfWork().load_page(cls, page(*rows), with_metadata=False)[0]
+    return UnitOfWork().load_page(cls, page(*rows))[0]
 
 
 # --- One entity ---------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from forge_orm.operations import (
 )
 from forge_orm.operations.batch import failures_of_get, read_batch_rows
 from forge_orm.unit.unit import UnitOfWork
-from forge_orm.wire import Response
+from forge_orm.wire import ALL_METADATA, Response
 
 
 class Task(Entity, name="task", registry=Registry()):
@@ -125,8 +125,8 @@ def test_a_row_of_an_entity_is_read_into_its_class() -> None:
     row = {"key": "k", "value": {"title": "ü"}, "entityName": "task"}
     body = ops.entity_get("task", "k").decode(answer(row | TIMES))
     assert body is not None
-    bare = UnitOfWork().load_row(Task, body, with_metadata=False)
-    full = UnitOfWork().load_row(Task, body, with_metadata=True)
+    bare = UnitOfWork().load_row(Task, body)
+    full = UnitOfWork().load_row(Task, body, ALL_METADATA)
 
     assert bare == full == Task(title="ü").with_key("k")
     assert (bare.metadata, full.metadata) == (Metadata(), READ)
@@ -136,14 +136,14 @@ def test_a_page_of_entities_is_read_with_its_cursor() -> None:
     rows = [{"key": key, "value": {"title": key}, **TIMES} for key in "ab"]
     operation = ops.entity_query(Task.index("by-key").spec, rows=2)
     body = operation.decode(answer({"data": rows, "cursor": "c"}))
-    tasks, cursor = UnitOfWork().load_page(Task, body, with_metadata=True)
+    tasks, cursor = UnitOfWork().load_page(Task, body, ALL_METADATA)
 
     assert [(task.key, task.title, task.metadata) for task in tasks] == [
         ("a", "a", READ),
         ("b", "b", READ),
     ]
     assert cursor == "c"
-    assert UnitOfWork().load_page(Task, b'{"data":[]}', with_metadata=False) == ([], None)
+    assert UnitOfWork().load_page(Task, b'{"data":[]}') == ([], None)
 
 
 def test_a_batch_of_entities_holds_what_was_found_and_what_was_not() -> None:
@@ -157,7 +157,7 @@ def test_a_batch_of_entities_holds_what_was_found_and_what_was_not() -> None:
             }
         )
     )
-    (task,), missing = UnitOfWork().load_batch(Task, body)
+    (task,), missing = UnitOfWork().load_batch(Task, body, ALL_METADATA)
 
     assert (task.key, task.title, task.metadata) == ("a", "t", READ)
     assert [row["key"] for row in missing] == ["b"]
@@ -247,8 +247,8 @@ PAGE = b"<html>sign in</html>"
         lambda body: QUERY.read(Response(200, body)),
         lambda body: ops.batch_set([]).read(Response(200, body)),
         lambda body: read_batch_rows(body),
-        lambda body: UnitOfWork().load_row(Task, body, with_metadata=False),
-        lambda body: UnitOfWork().load_page(Task, body, with_metadata=False),
+        lambda body: UnitOfWork().load_row(Task, body),
+        lambda body: UnitOfWork().load_page(Task, body),
         lambda body: UnitOfWork().load_batch(Task, body),
     ],
     ids=["get", "set", "query", "batch/set", "batch/get", "row", "page", "batch"],
@@ -289,4 +289,4 @@ def test_a_secret_is_not_quoted_from_an_error_that_repeats_the_request(body: byt
 def test_a_stored_value_that_does_not_fit_is_named() -> None:
     row = {"key": "bad", "value": {"title": 3}}
     with pytest.raises(CorruptValue, match="stored task 'bad' does not fit Task"):
-        UnitOfWork().load_row(Task, answer(row).body, with_metadata=False)
+        UnitOfWork().load_row(Task, answer(row).body)

@@ -15,7 +15,7 @@ from forge_orm.operations import BatchItem, Operation, Setting
 from forge_orm.operations.batch import read_batch_rows
 from forge_orm.operations.core import Stored
 from forge_orm.unit.unit import UnitOfWork
-from forge_orm.wire import OPERATIONS, Response
+from forge_orm.wire import ALL_METADATA, OPERATIONS, Response
 
 from .test_requests import BARE, FULL, NONE_SAID, Task
 
@@ -160,11 +160,11 @@ def read_entities(operation: str, body: bytes) -> Any:
     """What a session makes of an answer that is handed on as bytes."""
     unit = UnitOfWork()
     if operation == "entity/get":
-        return shown(unit.load_row(Task, body, with_metadata=True))
+        return shown(unit.load_row(Task, body, ALL_METADATA))
     if operation == "entity/query":
-        tasks, cursor = unit.load_page(Task, body, with_metadata=True)
+        tasks, cursor = unit.load_page(Task, body, ALL_METADATA)
         return [*map(shown, tasks)], cursor
-    tasks, failed = unit.load_batch(Task, body)
+    tasks, failed = unit.load_batch(Task, body, ALL_METADATA)
     return [*map(shown, tasks)], [str(each) for each in read_batch_rows(body)[1]], len(failed)
 
 

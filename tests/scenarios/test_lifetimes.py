@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -23,7 +24,7 @@ from forge_orm import (
 )
 
 from .faces import Face, scenario
-from .models import registry
+from .models import Note, registry
 
 HOUR = timedelta(hours=1)
 
@@ -55,6 +56,15 @@ class Audited(
 ):
     name: Attr[str] = attr()
     size: Attr[int] = attr(default=0)
+
+
+class Paper(Entity, name="paper", discriminator="kind", key="paper:{n}", registry=registry):
+    n: Attr[int] = attr()
+    text: Attr[str] = attr(default="first")
+
+
+class Draft(Paper, kind="draft", ttl=HOUR, ttl_on_update="keep"):
+    pass
 
 
 def at(seconds: float) -> datetime:
@@ -110,6 +120,46 @@ async def test_a_save_renews_or_keeps_the_time_to_live_as_declared(
             await session.flush()
         assert kept.metadata.expires_at == at(start + 3600)
     assert await expires(forge, Kept, "kept:a") == at(start + 3600)
+
+
+@scenario
+async def test_a_save_does_not_end_a_time_to_live_that_was_not_asked_for(
+    forge: Any, face: Face
+) -> None:
+    async with forge.session() as session:
+        session.add(Draft(n=1))
+    created = (MetadataField.CREATED_AT,)
+    asked: list[Callable[[Any], Awaitable[Any]]] = [
+        lambda session: session.get(Paper, "paper:1", metadata=created),
+        lambda session: session.get_many(Paper, ["paper:1"]),
+        lambda session: session.one(Paper.index("by-key").metadata(*created)),
+    ]
+    for number, ask in enumerate(asked):
+        async with forge.session() as session:
+            await ask(session)
+            draft = await session.get(Draft, "paper:1")
+            draft.text = f"text {number}"
+            with pytest.raises(SessionError, match="its time to live, which was not read"):
+                session.plan()
+            await session.refresh(draft)
+            draft.text = f"text {number}"
+            await session.flush()
+            assert draft.metadata.expires_at == at(face.now + 3600)
+
+
+@scenario
+async def test_the_time_to_live_a_save_was_given_is_known_after_it(
+    forge: Any, face: Face
+) -> None:
+    async with forge.session() as session:
+        session.add(Note(text="a"), key="n")
+    async with forge.session() as session:
+        note = (await session.get_many(Note, ["n"]))["n"]
+        session.add(note, ttl=HOUR)
+        await session.flush()
+        assert note.metadata.expires_at == at(face.now + 3600)
+        with pytest.raises(SessionError, match="or it would end"):
+            session.touch(note)
 
 
 @scenario

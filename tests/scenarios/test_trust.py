@@ -160,6 +160,60 @@ async def test_metadata_that_was_known_is_kept_when_another_field_is_read(
 
 
 @scenario
+async def test_an_expiry_that_was_not_asked_for_is_asked_for(forge: Any, face: Face) -> None:
+    field = MetadataField
+    expires = datetime.fromtimestamp(face.now, UTC) + timedelta(hours=1)
+    async with forge.session() as session:
+        session.add(Note(text="a"), key="n", ttl=timedelta(hours=1))
+    before: list[Callable[[Any], Awaitable[Any]]] = [
+        lambda session: session.get(Note, "n", metadata=[field.CREATED_AT]),
+        lambda session: session.get_many(Note, ["n"]),
+        lambda session: session.get_many(Note, ["n"], metadata=[field.UPDATED_AT]),
+        lambda session: session.all(Note.index("by-key").metadata(field.CREATED_AT)),
+    ]
+    asked: list[Callable[[Any], Awaitable[Any]]] = [
+        lambda session: session.get(Note, "n", metadata=[field.EXPIRE_TIME]),
+        lambda session: session.get_many(Note, ["n"], metadata=[field.EXPIRE_TIME]),
+    ]
+    for read in before:
+        for ask in asked:
+            async with forge.session() as session:
+                await read(session)
+                note = await session.get(Note, "n")
+                assert note.metadata.expires_at is None
+                await ask(session)
+                assert note.metadata.expires_at == expires
+
+
+@scenario
+async def test_that_there_is_no_expiry_is_known_once_it_was_asked_for(
+    forge: Any, face: Face
+) -> None:
+    async with forge.session() as session:
+        session.add(Note(text="a"), key="n")
+    async with forge.session() as session:
+        note = await session.get(Note, "n", metadata=[MetadataField.EXPIRE_TIME])
+        async with forge.session() as other:
+            other.add(Note(text="b"), key="n", ttl=timedelta(hours=1))
+        await session.get(Note, "n", metadata=[MetadataField.EXPIRE_TIME])
+        assert note.metadata.expires_at is None  # from the session, as any known entity
+        await session.refresh(note)
+        assert note.metadata.expires_at is not None
+
+
+@scenario
+async def test_a_copy_that_has_metadata_is_saved_as_one_without(forge: Any, face: Face) -> None:
+    async with forge.session() as session:
+        note = Note(text="a").with_key("n")
+        session.add(note, ttl=timedelta(hours=1))
+    assert note.metadata.expires_at is not None
+    async with forge.session() as session:
+        session.add(note.model_copy(update={"text": "b"}))
+    async with forge.session() as session:
+        assert (await session.get(Note, "n")).text == "b"
+
+
+@scenario
 async def test_a_refresh_reads_the_metadata_that_was_known(forge: Any, face: Face) -> None:
     start = datetime.fromtimestamp(face.now, UTC)
     async with forge.session() as session:

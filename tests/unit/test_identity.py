@@ -11,14 +11,10 @@ from weakref import ref
 import pytest
 
 from forge_orm import (
-    Attr,
-    Entity,
     Metadata,
     MetadataField,
-    Registry,
     Session,
     SessionError,
-    attr,
 )
 from forge_orm.unit.identity import IdentityMap
 
@@ -50,39 +46,46 @@ def test_a_known_key_is_read_without_losing_its_changes() -> None:
 SOON, LATER = "2126-06-01T12:00:00.000Z", "2126-06-01T13:00:00.000Z"
 
 
+CREATED, UPDATED, EXPIRES = MetadataField
+
+
 @pytest.mark.parametrize(
-    ("before", "read", "known"),
+    ("before", "asked", "read", "known"),
     [
-        ({"createdAt": 1}, {"updatedAt": 2}, (1, 2, None)),
-        ({"createdAt": 1, "updatedAt": 2}, {"updatedAt": 3}, (1, 3, None)),
-        ({"createdAt": 1, "updatedAt": 2}, {"expireTime": SOON}, (1, 2, SOON)),
-        ({"expireTime": SOON}, {"createdAt": 1}, (1, None, SOON)),
-        ({"expireTime": SOON}, {"updatedAt": 2}, (None, 2, SOON)),
-        ({"expireTime": SOON}, {"expireTime": LATER}, (None, None, LATER)),
-        ({"expireTime": SOON}, {}, (None, None, SOON)),
-        # Both others: nobody wrote meanwhile, or the expiry is of what was written over.
+        ({"createdAt": 1}, [UPDATED], {"updatedAt": 2}, (1, 2, None)),
+        ({"createdAt": 1, "updatedAt": 2}, [UPDATED], {"updatedAt": 3}, (1, 3, None)),
+        ({"createdAt": 1, "updatedAt": 2}, [EXPIRES], {"expireTime": SOON}, (1, 2, SOON)),
+        ({"expireTime": SOON}, [CREATED], {"createdAt": 1}, (1, None, SOON)),
+        ({"expireTime": SOON}, [UPDATED], {"updatedAt": 2}, (None, 2, SOON)),
+        ({"expireTime": SOON}, [EXPIRES], {"expireTime": LATER}, (None, None, LATER)),
+        ({"expireTime": SOON}, [EXPIRES], {}, (None, None, None)),
+        ({"expireTime": SOON}, [], {}, (None, None, SOON)),
         (
             {"updatedAt": 2, "expireTime": SOON},
-            {"createdAt": 1, "updatedAt": 2},
-            (1, 2, SOON),
-        ),
-        (
-            {"updatedAt": 2, "expireTime": SOON},
+            [CREATED, UPDATED],
             {"createdAt": 1, "updatedAt": 3},
-            (1, 3, None),
+            (1, 3, SOON),
         ),
-        ({"expireTime": SOON}, {"createdAt": 1, "updatedAt": 2}, (1, 2, None)),
+        (
+            {"updatedAt": 2, "expireTime": SOON},
+            [CREATED, UPDATED, EXPIRES],
+            {"createdAt": 1, "updatedAt": 2},
+            (1, 2, None),
+        ),
     ],
 )
-def test_only_the_metadata_that_was_read_is_renewed(
-    before: dict[str, Any], read: dict[str, Any], known: tuple[Any, ...]
+def test_only_the_metadata_that_was_asked_for_is_renewed(
+    before: dict[str, Any],
+    asked: list[MetadataField],
+    read: dict[str, Any],
+    known: tuple[Any, ...],
 ) -> None:
-    every = Task.index("by-key").metadata()
+    every = Task.index("by-key")
     with session() as (held, script):
         script.expect(Line("entity/query", page(stored(1) | before, stored(2))))
-        first, second = held.all(every)
+        first, second = held.all(every.metadata())
         script.expect(Line("entity/query", page(stored(1) | read)))
-        held.all(every)
+        held.all(every.metadata(*asked) if asked else every)
         created, updated, expires = known
         assert first.metadata == Metadata(
             None if created is None else datetime.fromtimestamp(created, UTC),
@@ -92,21 +95,27 @@ def test_only_the_metadata_that_was_read_is_renewed(
         assert second.metadata == Metadata()
 
 
-def test_an_expiry_that_is_always_asked_for_ends_with_the_answer_that_has_none() -> None:
-    expiry = MetadataField.EXPIRE_TIME
-    for fields, kept in (((), True), ((expiry,), False)):
-
-        class Lent(Entity, name="lent", registry=Registry(), metadata=fields):
-            title: Attr[str] = attr()
-
-        every = Lent.index("by-key").metadata(expiry)
-        with session() as (held, script):
-            row = {"key": "a", "value": {"title": "t"}}
-            script.expect(Line("entity/query", page(row | {"expireTime": SOON})))
-            (lent,) = held.all(every)
-            script.expect(Line("entity/query", page(row)))
-            held.all(every)
-            assert (lent.metadata.expires_at is not None) == kept
+def test_what_was_asked_for_is_told_beside_the_metadata() -> None:
+    with session() as (held, script):
+        (task,) = read_tasks(held, script, [stored(1)])
+        assert task.metadata.asked == frozenset()
+        for asked, known in ((EXPIRES, {EXPIRES}), (CREATED, {EXPIRES, CREATED})):
+            script.expect(Line("entity/get", says(stored(1))))
+            for _ in range(2):  # the second is answered by the session
+                assert held.get(Task, "task:1", metadata=[asked]) is task
+            assert task.metadata.asked == known
+        assert task.metadata == Metadata()
+        assert "asked" not in repr(task.metadata)
+        task.rank = 1
+        script.expect(Line("entity/set", done))
+        held.commit()
+        assert task.metadata.asked == {EXPIRES, CREATED}
+        script.expect(Line("entity/get", says(stored(1, rank=1))))
+        held.get(Task, "task:1", metadata=[UPDATED])
+        task.rank = 2
+        script.expect(Line("entity/set", done))
+        held.commit()
+        assert task.metadata.asked == {EXPIRES, CREATED}  # the update time is older now
 
 
 def test_what_is_read_is_held() -> None:
