@@ -74,6 +74,11 @@ class EntitySchema:
         return BY_KEY if name == limits.BY_KEY else self.indexes.get(name)
 
 
+def size_of_texts(values: Iterable[object]) -> int:
+    """Return how many bytes the texts among *values* take, which an index has a limit for."""
+    return sum(len(value.encode()) for value in values if isinstance(value, str))
+
+
 def violations(schema: EntitySchema) -> Iterator[str]:
     """Yield each rule of the service that *schema* breaks, as a sentence.
 

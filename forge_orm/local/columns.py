@@ -18,7 +18,7 @@ from pydantic_core import to_json
 from .. import limits
 from ..schema import AttributeType, EntitySchema
 from .store import Table
-from .values import is_blank
+from .values import is_blank, may_be_deep
 
 Column: TypeAlias = tuple[Any, ...]
 
@@ -64,11 +64,10 @@ class Columns:
     @property
     def in_order(self) -> bool:
         """Whether none of them may be too large, too deep, or hold an infinite number."""
-        most = limits.VALUE_MAX_DEPTH
         return (
             self.longest <= limits.VALUE_MAX_BYTES
             and b"Infinity" not in b"".join(self.bodies)
-            and all(body.count(b"{") + body.count(b"[") <= most for body in self.bodies)
+            and not any(map(may_be_deep, self.bodies))
         )
 
     def rows(self, table: Table, tenant: int, keys: list[str], now: int, gone: int) -> Any:
@@ -84,7 +83,6 @@ class ColumnChecker:
 
     def __init__(self, schema: EntitySchema) -> None:
         """Look at values of *schema*."""
-        self.schema = schema
         self._usual = {name: _USUAL[kind] for name, kind in schema.attributes.items()}
 
     def columns(self, values: list[dict[str, Any]]) -> Columns | None:

@@ -58,8 +58,7 @@ class Engine:
         self.store, self.readings = store, readings
         self.answers = Answers(readings)
         self._schemas, self._vault, self._clock = schemas, vault, clock
-        self._checkers: dict[str, EntityChecker] = {}
-        self._column_checkers: dict[str, ColumnChecker] = {}
+        self._checkers: dict[str, tuple[EntityChecker, ColumnChecker]] = {}
         self._answers: dict[str, Callable[[bytes, int], Response]] = {
             "get": self._get,
             "set": self._set,
@@ -288,15 +287,17 @@ class Engine:
         self, schema: EntitySchema, value: dict[str, Any]
     ) -> tuple[bytes, tuple[Any, ...]]:
         """Return what is written for an entity *value*: its JSON and its columns."""
-        stored = self._checker(schema).stored(value)
+        stored = self._checkers_of(schema)[0].stored(value)
         if len(stored) > limits.RANGE_VALUE_MAX_BYTES:  # else no text in it can be too long
             _check_index_sizes(schema, value)
         return stored, self.store.table(schema).cells(value)
 
-    def _checker(self, schema: EntitySchema) -> EntityChecker:
+    def _checkers_of(self, schema: EntitySchema) -> tuple[EntityChecker, ColumnChecker]:
+        """Return what checks one value of an entity, and what checks many."""
         known = self._checkers.get(schema.name)
-        if known is None or known.schema is not schema:
-            known = self._checkers[schema.name] = EntityChecker(schema, self.readings)
+        if known is None or known[0].schema is not schema:
+            known = EntityChecker(schema, self.readings), ColumnChecker(schema)
+            self._checkers[schema.name] = known
         return known
 
     # --- queries ------------------------------------------------------------------------
@@ -346,7 +347,7 @@ class Engine:
         if sets is None or not self.readings.set_clears_ttl:
             return None
         schema = self._schemas(sets.entity)
-        found = None if schema is None else self._column_checker(schema).columns(sets.values)
+        found = None if schema is None else self._checkers_of(schema)[1].columns(sets.values)
         if schema is None or found is None or not _indexable(schema, found, sets.values):
             return None
         table = self.store.table(schema)
@@ -355,12 +356,6 @@ class Engine:
             connection.executemany(table.put, rows)
         done = [{"key": key, "entityName": schema.name} for key in sets.keys]
         return _batch_answer(to_json(done), [])
-
-    def _column_checker(self, schema: EntitySchema) -> ColumnChecker:
-        known = self._column_checkers.get(schema.name)
-        if known is None or known.schema is not schema:
-            known = self._column_checkers[schema.name] = ColumnChecker(schema)
-        return known
 
     def _batch_write(
         self, item: dict[str, Any]

@@ -62,6 +62,11 @@ def is_blank(text: str) -> bool:
     return not text.strip(_JS_SPACE)
 
 
+def may_be_deep(body: bytes) -> bool:
+    """Whether *body* holds as many brackets as it takes to be too deep, which few do."""
+    return body.count(b"{") + body.count(b"[") > limits.VALUE_MAX_DEPTH
+
+
 class EntityChecker:
     """What an entity's values must be, worked out once for its schema."""
 
@@ -191,9 +196,7 @@ def _check_depth(value: Any, depth: int, most: int) -> None:
 
 def _sized(value: Any, readings: Readings) -> bytes:
     body = to_json(value)
-    # A cheap look first: few values hold as many brackets as it takes to be too deep.
-    deep = body.count(b"{") + body.count(b"[") > limits.VALUE_MAX_DEPTH
-    if deep or (b"I" in body and b"Infinity" in body):
+    if may_be_deep(body) or (b"I" in body and b"Infinity" in body):
         _check_depth(value, 1, limits.VALUE_MAX_DEPTH + (not readings.depth_of_31))
     if len(body) > limits.VALUE_MAX_BYTES:
         _check_size(_size(body, readings), limits.VALUE_MAX_BYTES)

@@ -11,7 +11,7 @@ from .. import limits
 from ..errors import DeclarationError
 from ..expressions import Expr
 from ..query import RangeQuery, Search
-from ..schema import IndexSchema
+from ..schema import IndexSchema, size_of_texts
 
 E = TypeVar("E")
 R = TypeVar("R")
@@ -171,10 +171,8 @@ def too_long(index: IndexSchema, stored: Mapping[str, Any]) -> str | None:
         ("range", (index.range,), limits.RANGE_VALUE_MAX_BYTES),
         ("partition", index.partition, limits.PARTITION_VALUES_MAX_BYTES),
     ):
-        values = {name: stored.get(name) for name in names}
-        texts = {name: text for name, text in values.items() if isinstance(text, str)}
-        size = sum(len(text.encode()) for text in texts.values())
-        if size > limit:
+        if (size := size_of_texts(map(stored.get, names))) > limit:
+            texts = [name for name in names if isinstance(stored.get(name), str)]
             return (
                 f"{' + '.join(texts)} has {size} bytes, and the service takes {limit} as "
                 f"{part} of index {index.name!r}. Index a shorter attribute (a computed field "

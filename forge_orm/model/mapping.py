@@ -434,28 +434,20 @@ class EntityMapping(Generic[E]):
         """Return what `write` returns for each of *entities*; None where they are not alike."""
         writer, rows = self._writer, [*map(vars, entities)]
         found = None if writer is None else writer.all(rows)
-        if found is None or not (
-            max(map(len, found)) <= limits.RANGE_VALUE_MAX_BYTES
-            or all(map(self._fits, found, rows))
-        ):
-            return None
-        return found
+        return None if found is None or not all(map(self._fits, found, rows)) else found
 
     def write(self, entity: E, key: str) -> bytes:
         """Return the JSON that is stored of *entity*; raises `InvalidValue`, as `stored`."""
         values = vars(entity)
         body = None if self._writer is None else self._writer(values)
-        if body is None or not (
-            len(body) <= limits.RANGE_VALUE_MAX_BYTES or self._fits(body, values)
-        ):
+        if body is None or not self._fits(body, values):
             return self.dump(self.stored(entity), key)
         return body
 
     def _fits(self, body: bytes, values: Mapping[str, Any]) -> bool:
-        """Whether a body is not too large, nor what is in it too long for an index.
-
-        One that is shorter than the limit of a range need not be asked.
-        """
+        """Whether a body is not too large, nor what is in it too long for an index."""
+        if len(body) <= limits.RANGE_VALUE_MAX_BYTES:
+            return True  # no text in it is longer
         present = ((each, values[each.field]) for each in self.indexed_texts)
         texts = {each.name: each.store(value) for each, value in present if value}
         return len(body) <= limits.VALUE_MAX_BYTES and self._too_long(texts) is None

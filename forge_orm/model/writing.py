@@ -154,6 +154,11 @@ class _Shape(NamedTuple):
     sparse: bool
 
 
+def _types(values: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return the names in *values*, and the types of what they stand for."""
+    return (*values, *map(type, values.values()))
+
+
 class Writer:
     """Writes entities of one class in a pass of pydantic, as most of them can be written.
 
@@ -177,11 +182,11 @@ class Writer:
 
     def __call__(self, values: dict[str, Any]) -> bytes | None:
         """Return the JSON of *values*, by field; None where it takes a closer look."""
-        names = (*values, *map(type, values.values()))
+        types = _types(values)
         try:
-            shape = self._shapes[names]
+            shape = self._shapes[types]
         except KeyError:
-            shape = self._shapes[names] = self._shape(values)
+            shape = self._shapes[types] = self._shape(values)
         if shape is None:
             return None
         for field in shape.texts:
@@ -203,8 +208,8 @@ class Writer:
 
         None where they are not, or where one of them takes a closer look.
         """
-        shapes = {(*values, *map(type, values.values())) for values in rows}
-        shape = self._shapes.get(shapes.pop()) if len(shapes) == 1 else None
+        types = set(map(_types, rows))
+        shape = self._shapes.get(types.pop()) if len(types) == 1 else None
         if shape is None or shape.sparse:
             return None
         try:

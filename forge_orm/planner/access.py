@@ -10,7 +10,7 @@ from .. import limits
 from ..expressions import Comparison, KeyCondition, Operator, Order
 from ..model.mapping import EntityMapping
 from ..query import QuerySpec
-from ..schema import BY_KEY, IndexSchema
+from ..schema import BY_KEY, IndexSchema, size_of_texts
 from ..wire import Scalar
 from .normal import Branch
 
@@ -174,8 +174,7 @@ def _range(
 
 
 def _fits(comparison: Comparison[Any]) -> bool:
-    sizes = [len(value.encode()) for value in comparison.values if isinstance(value, str)]
-    return sum(sizes) <= limits.RANGE_VALUE_MAX_BYTES
+    return size_of_texts(comparison.values) <= limits.RANGE_VALUE_MAX_BYTES
 
 
 def _divided(

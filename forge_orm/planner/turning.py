@@ -9,6 +9,7 @@ from .. import limits
 from ..expressions import AllOf, Comparison, KeyCondition, Operator
 from ..query import QuerySpec
 from ..query.query import flat_filter
+from ..schema import size_of_texts
 from ..wire import Scalar
 from .cursor import Place
 from .plan import Mode, ReadPlan
@@ -65,9 +66,7 @@ def _narrowed(
         return None  # a prefix has no last text
     low, high = (low, value) if descending else (value, high)
     ends = tuple(end for end in (low, high) if end is not None)
-    if sum(len(end.encode()) for end in ends if isinstance(end, str)) > (
-        limits.RANGE_VALUE_MAX_BYTES
-    ):
+    if size_of_texts(ends) > limits.RANGE_VALUE_MAX_BYTES:
         return None
     operator = Operator.BETWEEN
     if low is None:

@@ -19,7 +19,7 @@ from ..expressions import (
     Order,
 )
 from ..paths import Path
-from ..schema import IndexSchema
+from ..schema import IndexSchema, size_of_texts
 from ..wire import MetadataField, Scalar
 from .question import UNBOUNDED, Bounds, EntityQuestion, hold
 
@@ -335,8 +335,7 @@ def _partitioned(spec: QuerySpec, condition: Comparison[Any]) -> QuerySpec:
 
 
 def _check_size(what: str, name: str, values: Iterable[Scalar], limit: int) -> None:
-    size = sum(len(value.encode()) for value in values if isinstance(value, str))
-    if size > limit:
+    if (size := size_of_texts(values)) > limit:
         raise QueryError(f"{what} of {name!r} is {size} bytes; the service takes {limit}")
 
 

@@ -201,7 +201,7 @@ class UnitOfWork(Loading):
                 self._pending.pop(name, None)  # a known entity is written if it changed
                 return
             kept = unknown(entity, origin)
-        given = () if condition is None else _given(type(entity), condition)
+        given = _given(type(entity), condition)
         self._pending[name] = _Pending(entity, False, given, ttl, kept, create, update)
 
     def touch(self, entity: Entity, *, ttl: timedelta | None = None) -> None:
@@ -324,8 +324,7 @@ class UnitOfWork(Loading):
         items: dict[Name, WriteItem] = {}
         for item in self._items():
             if only is None or item.name in only:
-                versioned = item.mapping.version is not None
-                items[item.name] = self._versioned(item) if versioned else item
+                items[item.name] = self._versioned(item)
         if not items and not self._required and not self.unsettled.blocking:
             return NOTHING  # most sessions only read
         checks = tuple(self._require_of(items))
