@@ -317,10 +317,10 @@ class Session:
         *condition* is about what is stored under the key now, and must hold.
         """
         self._check_open()
-        for entity in entities:
-            if key is not None:
+        if key is not None:
+            for entity in entities:
                 entity.with_key(key)
-            self._unit.add(entity, ttl=ttl, condition=condition)
+        self._unit.add(*entities, ttl=ttl, condition=condition)
 
     def insert(self, *entities: Entity, ttl: timedelta | None = None) -> None:
         """Create *entities* at the next flush; the flush raises `KeyConflict` for one whose
@@ -330,8 +330,7 @@ class Session:
         has neither in a batch nor in a transaction.
         """
         self._check_open()
-        for entity in entities:
-            self._unit.add(entity, ttl=ttl, create=True)
+        self._unit.add(*entities, ttl=ttl, create=True)
 
     def update(self, *entities: Entity, ttl: timedelta | None = None) -> None:
         """Write *entities* at the next flush if they exist; it raises `KeyAbsent` for one
@@ -342,8 +341,7 @@ class Session:
         version is the one in the store, else it raises `VersionConflict`.
         """
         self._check_open()
-        for entity in entities:
-            self._unit.add(entity, ttl=ttl, update=True)
+        self._unit.add(*entities, ttl=ttl, update=True)
 
     def touch(self, *entities: Entity, ttl: timedelta | None = None) -> None:
         """Save known *entities* as they are at the next flush: it renews their time to live.

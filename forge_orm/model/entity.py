@@ -436,7 +436,8 @@ class Entity(BaseModel, metaclass=EntityMeta):
         known = key_of(self)
         if known is not None and known != key:
             raise InvalidValue(f"{type(self).__name__} already has the key {known!r}")
-        set_key(self, key)
+        if known is None:
+            _name_new(self, key)
         return self
 
     def model_copy(
@@ -551,6 +552,12 @@ def origin_of(entity: Entity) -> Origin | None:
     return origin
 
 
+def _name_new(entity: Entity, key: str) -> None:
+    """Give the key to an entity that was not read."""
+    set_key(entity, key)
+    set_origin(entity, None)  # what is there is read much faster than what is not
+
+
 def _copy_state(original: Entity, copy: Entity) -> None:
     if (key := key_of(original)) is not None:
         _restore(copy, key, original.metadata)
@@ -558,7 +565,7 @@ def _copy_state(original: Entity, copy: Entity) -> None:
 
 def _restore(entity: Entity, key: str | None, metadata: Metadata) -> None:
     if key is not None:
-        set_key(entity, key)
+        _name_new(entity, key)
         if metadata != Metadata():
             set_origin(entity, Origin(values={}, metadata={key: metadata}))
 
@@ -582,5 +589,5 @@ def _build_key(entity: Entity) -> str:
             'key="…{ulid}"'
         )
     key = template.build({name: getattr(entity, name) for name in template.attributes})
-    set_key(entity, key)
+    _name_new(entity, key)
     return key

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from types import NoneType
-from typing import Annotated, Any, NamedTuple, cast
+from typing import Annotated, Any, NamedTuple, TypeAlias, cast
 
 from pydantic import (
     BaseModel,
@@ -23,7 +24,7 @@ from typing_extensions import TypedDict
 from .. import limits
 from ..errors import DeclarationError
 from ..schema import AttributeType
-from .codecs import Codec, check_string, holds_enum, storage_of
+from .codecs import Codec, check_all, check_string, holds_enum, storage_of
 from .nesting import NestedFields
 from .references import ReferenceCodec
 
@@ -48,6 +49,12 @@ class AttributeMapping:
     def mutable(self) -> bool:
         """Whether its value can change without being assigned: lists, dicts, models."""
         return self.codec.type is AttributeType.ANY
+
+    def store_all(self, kind: type[Any]) -> Callable[[Sequence[Any]], Iterable[Any]]:
+        """Return what stores many values of the type *kind*."""
+        if self.codec.encode_all is not None and kind is self.codec.python[0]:
+            return self.codec.encode_all
+        return partial(map, self.store)
 
     @property
     def nested(self) -> bool:
@@ -146,25 +153,28 @@ def _refuse_hidden(value: Any) -> None:
             _refuse_hidden(part)
 
 
+Column: TypeAlias = tuple[Any, ...]
+"""The values of one field, of several entities."""
+
+
 class _Shape(NamedTuple):
-    """What is still to be looked at in values of types that are in order."""
+    """What is still to be done about values whose types are in order, by field.
+
+    *encoded* are those that pydantic does not write in their stored form by itself.
+    """
 
     texts: tuple[str, ...]
     checks: tuple[tuple[str, Callable[[Any], None]], ...]
+    encoded: tuple[tuple[str, Callable[[Column], Iterable[Any]]], ...]
     sparse: bool
-
-
-def _types(values: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Return the names in *values*, and the types of what they stand for."""
-    return (*values, *map(type, values.values()))
 
 
 class Writer:
     """Writes entities of one class in a pass of pydantic, as most of them can be written.
 
     Values are stored attribute by attribute where anything about them is out of the ordinary,
-    which costs twice as much and says what is wrong. What a commit writes together is written
-    in one pass for all of it, which costs half as much.
+    which costs twice as much and says what is wrong. What a commit writes together is looked
+    at column by column and written in one pass for all of it, which costs half as much.
     """
 
     def __init__(
@@ -173,20 +183,13 @@ class Writer:
         """Compile the writer of *attributes*, by field; none of them is computed."""
         self._attributes = attributes
         self._shapes: dict[tuple[Any, ...], _Shape | None] = {}
-        members = {field: _member(attributes.get(field)) for field in cls.model_fields}
-        make: Any = TypedDict  # called with fields known only now
-        form: Any = make("stored", members, total=False)
-        forms: Any = list[form]
-        self._write = TypeAdapter(form).serializer.to_json
+        self._write = TypeAdapter(_form(cls, attributes)).serializer.to_json
+        forms: Any = list[_form(cls, attributes, encoded=True)]  # type: ignore[misc]
         self._write_all = TypeAdapter(forms).serializer.to_json
 
     def __call__(self, values: dict[str, Any]) -> bytes | None:
         """Return the JSON of *values*, by field; None where it takes a closer look."""
-        types = _types(values)
-        try:
-            shape = self._shapes[types]
-        except KeyError:
-            shape = self._shapes[types] = self._shape(values)
+        shape = self._shape_of(values)
         if shape is None:
             return None
         for field in shape.texts:
@@ -208,35 +211,49 @@ class Writer:
 
         None where they are not, or where one of them takes a closer look.
         """
-        types = set(map(_types, rows))
-        shape = self._shapes.get(types.pop()) if len(types) == 1 else None
-        if shape is None or shape.sparse:
+        columns = _columns(rows)
+        shape = None if columns is None else self._shape_of(rows[0])
+        if columns is None or shape is None or shape.sparse:
             return None
         try:
             for field in shape.texts:
-                column = [values[field] for values in rows]
-                if not all(column) or any(map(str.isspace, column)):
+                if not all(columns[field]) or any(map(str.isspace, columns[field])):
                     return None
             for field, check in shape.checks:
-                for values in rows:
-                    check(values[field])
+                check_all(check, columns[field])
+            if shape.encoded:
+                rows = [values.copy() for values in rows]
+            for field, encode in shape.encoded:
+                for values, value in zip(rows, encode(columns[field]), strict=True):
+                    values[field] = value
             body = self._write_all(rows, by_alias=True, round_trip=True, warnings="error")
-        except ValueError:
+        except (ValueError, TypeError):
             return None
         found = None if b"null" in body else _parts(body, len(rows))
         return None if found is None or any(map(is_deep, found)) else found
 
+    def _shape_of(self, values: dict[str, Any]) -> _Shape | None:
+        """Return the shape of *values*; None where a type among them is not the usual."""
+        types = (*values, *map(type, values.values()))
+        try:
+            return self._shapes[types]
+        except KeyError:
+            shape = self._shapes[types] = self._shape(values)
+            return shape
+
     def _shape(self, values: dict[str, Any]) -> _Shape | None:
-        """Look at the types of *values*; None where one of them is not the usual."""
         if not values.keys() >= self._attributes.keys():
             return None
         texts: list[str] = []
         checks: list[tuple[str, Callable[[Any], None]]] = []
+        encoded: list[tuple[str, Callable[[Column], Iterable[Any]]]] = []
         for field, item in self._attributes.items():
             kind, codec = cast("type[Any]", values[field].__class__), item.codec
             if kind is NoneType:
                 if not item.optional:
                     return None
+            elif item.form is None:
+                encoded.append((field, item.store_all(kind)))
             elif isinstance(item.form, type) and not item.mutable:
                 if kind is not item.form:
                     return None
@@ -245,7 +262,18 @@ class Writer:
                 elif codec.check is not None and codec.encode is None:
                     checks.append((field, codec.check))
         sparse = any(value is None for value in values.values())
-        return _Shape(tuple(texts), tuple(checks), sparse)
+        return _Shape(tuple(texts), tuple(checks), tuple(encoded), sparse)
+
+
+def _columns(rows: list[dict[str, Any]]) -> dict[str, Column] | None:
+    """Return *rows* by field; None unless each has the same fields, of the same types."""
+    fields = {*map(tuple, rows)}
+    if len(fields) > 1:
+        return None
+    found = [*zip(*map(dict[str, Any].values, rows), strict=True)]
+    if any(len({*map(type, column)}) > 1 for column in found):
+        return None
+    return dict(zip(fields.pop(), found, strict=True))
 
 
 def _parts(body: bytes, count: int) -> list[bytes] | None:
@@ -258,12 +286,23 @@ def _parts(body: bytes, count: int) -> list[bytes] | None:
     return [b"%s%s}" % (head, part) for part in found] if len(found) == count else None
 
 
-def _member(item: AttributeMapping | None) -> Any:
-    """Return the type that writes one field, by its stored name; nothing if it has none."""
-    if item is None:
-        return Annotated[Any, Field(exclude=True)]
-    form = Annotated[Any, PlainSerializer(item.store)] if item.form is None else item.form
-    return Annotated[form, Field(serialization_alias=item.name)]
+def _form(
+    cls: type[BaseModel], attributes: Mapping[str, AttributeMapping], *, encoded: bool = False
+) -> Any:
+    """Return the type that writes the fields of *cls* by their stored names.
+
+    *encoded* says that values which pydantic does not write as they are stored come so.
+    """
+    members: dict[str, Any] = {}
+    for field in cls.model_fields:
+        if (item := attributes.get(field)) is None:
+            members[field] = Annotated[Any, Field(exclude=True)]
+            continue
+        plain = Any if encoded else Annotated[Any, PlainSerializer(item.store)]
+        form = plain if item.form is None else item.form
+        members[field] = Annotated[form, Field(serialization_alias=item.name)]
+    make: Any = TypedDict  # called with fields known only now
+    return make("stored", members, total=False)
 
 
 def is_deep(body: bytes) -> bool:

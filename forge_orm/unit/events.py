@@ -26,13 +26,11 @@ class _Event:
 
     def add(self, *entities: Entity, ttl: timedelta | None = None) -> None:
         """Write *entities* with this commit too; raises `SessionError` in an after-hook."""
-        for entity in entities:
-            self._writable.add(entity, ttl=ttl)
+        self._writable.add(*entities, ttl=ttl)
 
     def insert(self, *entities: Entity, ttl: timedelta | None = None) -> None:
         """Create *entities* with this commit too; raises `SessionError` in an after-hook."""
-        for entity in entities:
-            self._writable.add(entity, ttl=ttl, create=True)
+        self._writable.add(*entities, ttl=ttl, create=True)
 
     def delete(self, *entities: Entity) -> None:
         """Delete *entities* with this commit too; raises `SessionError` in an after-hook."""

@@ -59,11 +59,19 @@ class IdentityMap:
         return entity
 
     def put(self, cls: type[Any], key: str, entity: Entity) -> None:
-        """Take in one entity under its key."""
+        """Take in one entity under its key, in place of any other."""
+        self._strong.setdefault(cls, {})[key] = entity
+
+    def enter(self, cls: type[Any], key: str, entity: Entity) -> bool:
+        """Take in one entity under its key, unless another object has it; say whether."""
         known = self._strong.get(cls)
         if known is None:
             known = self._strong[cls] = {}
+        other = self.find(cls, key) if self._weak else known.get(key)
+        if other is not None and other is not entity:
+            return False
         known[key] = entity
+        return True
 
     def remove(self, cls: type[Any], key: str) -> None:
         """Forget one entity, if it is known."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
+from operator import attrgetter
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
 
 from pydantic_core import from_json
@@ -376,7 +377,9 @@ def one_transaction(items: Sequence[WriteItem], checks: Sequence[Check]) -> Plan
 
 def _transactions(groups: Sequence[Sequence[WriteItem]]) -> Iterator[PlannedCall]:
     for apart in _apart(groups):
-        for chunk in _chunks(apart, limits.TRANSACTION_MAX_ITEMS, _total(_size), _added):
+        for chunk in _chunks(
+            apart, limits.TRANSACTION_MAX_ITEMS, _total(_size_guarded), _added
+        ):
             yield one_transaction([item for group in chunk for item in group], ())
 
 
@@ -445,7 +448,14 @@ def _batches(items: Sequence[WriteItem]) -> Iterator[PlannedCall]:
             if len(chunk) == 1:
                 yield _single(chunk[0])
             else:
-                yield PlannedCall(tuple(chunk), (), batch([*map(_item, chunk)]))
+                named = [
+                    BatchItem(key, cls.__forge__.name, value or b"", ttl)
+                    for (cls, key), value, ttl in map(_SENT, chunk)
+                ]
+                yield PlannedCall(tuple(chunk), (), batch(named))
+
+
+_SENT: Final = attrgetter("name", "value", "ttl")
 
 
 def _single(item: WriteItem) -> PlannedCall:
@@ -472,28 +482,25 @@ def _refuse_create(item: WriteItem) -> None:
         )
 
 
-def _one(_: object, __: object) -> int:
-    return 1
-
-
 def _chunks(
     items: Iterable[T],
     most: int,
     size_of: Callable[[T], int],
-    count_of: Callable[[T, Sequence[T]], int] = _one,
+    count_of: Callable[[T, Sequence[T]], int] | None = None,
 ) -> Iterator[list[T]]:
     """Cut *items* so that each chunk stays within *most* operations and the payload limit.
 
-    *count_of* is how many operations an item adds to a chunk.
+    *count_of* is how many operations an item adds to a chunk; one, if it is not given.
     """
     chunk: list[T] = []
     count, size = 0, 2
     for item in items:
-        more, added = count_of(item, chunk), size_of(item)
+        more = 1 if count_of is None else count_of(item, chunk)
+        added = size_of(item)
         if chunk and (count + more > most or size + added > limits.PAYLOAD_MAX_BYTES):
             yield chunk
             chunk, count, size = [], 0, 2
-            more = count_of(item, chunk)
+            more = 1 if count_of is None else count_of(item, chunk)
         chunk.append(item)
         count, size = count + more, size + added
     if chunk:
@@ -517,12 +524,14 @@ def _count(item: WriteItem) -> int:
 
 
 def _size(item: WriteItem) -> int:
-    """Return how many bytes an item takes in a body, at most."""
-    size = _AROUND + len(item.value or b"") + 6 * len(item.name[1])
-    if item.needs_transaction:
-        size += 300 * len(item.guarded) + _RESERVATION * (_count(item) - 1)
-        size += sum(map(_check_size, item.targets))
-    return size
+    """Return how many bytes an item takes in a batch, at most."""
+    return _AROUND + len(item.value or b"") + 6 * len(item.name[1])
+
+
+def _size_guarded(item: WriteItem) -> int:
+    """Return how many bytes an item takes in a transaction, with what comes along, at most."""
+    size = _size(item) + 300 * len(item.guarded) + _RESERVATION * (_count(item) - 1)
+    return size + sum(map(_check_size, item.targets))
 
 
 def _check_size(target: Checked) -> int:
@@ -534,11 +543,6 @@ _AROUND = 300
 
 _RESERVATION = 12_000
 """Bytes of a reservation, and of the condition that its value is as it was, at most."""
-
-
-def _item(item: WriteItem) -> BatchItem:
-    cls, key = item.name
-    return BatchItem(key, cls.__forge__.name, item.value or b"", item.ttl)
 
 
 def _write(item: WriteItem) -> Write:

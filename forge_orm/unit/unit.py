@@ -6,7 +6,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from pydantic_core import from_json
 
@@ -21,6 +21,7 @@ from ..model.entity import (
     set_origin,
 )
 from ..model.keys import check_key
+from ..model.lifetime import Lifetime
 from ..model.mapping import EntityMapping
 from ..model.writing import AttributeMapping
 from ..operations import Check
@@ -42,6 +43,9 @@ from .unique import reserved, settled_between
 E = TypeVar("E", bound=Entity)
 
 
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
 class _Pending(NamedTuple):
     """A write asked for: of *entity*, or the deletion of a key whose entity is not here.
 
@@ -53,7 +57,7 @@ class _Pending(NamedTuple):
     deleting: bool
     conditions: tuple[Condition[Any], ...] = ()
     ttl: timedelta | None = None
-    unknown: Mapping[str, Any] = MappingProxyType({})
+    unknown: Mapping[str, Any] = _NOTHING
     create: bool = False
     update: bool = False
     touch: bool = False
@@ -158,51 +162,49 @@ class UnitOfWork(Loading):
 
     def add(
         self,
-        entity: Entity,
-        *,
+        *entities: Entity,
         ttl: timedelta | None = None,
         condition: Condition[Any] | None = None,
         create: bool = False,
         update: bool = False,
     ) -> None:
-        """Write *entity* at the next flush, whether it is new or known.
+        """Write *entities* at the next flush, whether they are new or known.
 
         With *create* the write fails where the key exists, with *update* where it does not.
         """
-        _refuse_other(
-            entity, "add() takes entities; give those of a list with a star, add(*tasks)"
-        )
-        mapping: EntityMapping[Any] = type(entity).__forge__
-        mapping.check_storable()
-        name = _name(entity)
-        known = self.identity.find(*name)
-        if known is not None and known is not entity:
-            raise SessionError(
-                f"{type(entity).__name__} {name[1]!r}: the session holds another object of "
-                "that key. Change that one, or expunge it first"
-            )
-        origin, before = origin_of(entity), self._pending.get(name)
-        if origin is None:
-            set_origin(entity, None)  # what is there is read much faster than what is not
-        stored = origin is not None and origin.knows(name[1])
-        if update:
-            present(mapping, ())
-        elif mapping.version is not None and condition is None and not stored:
-            create = True  # a new versioned entity is never written over another
-        if create and stored and self._watches(entity):
-            raise SessionError(
-                f"{type(entity).__name__} {name[1]!r} was read from the store, so it cannot "
-                "be inserted; change it, and it is saved"
-            )
-        self.identity.put(*name, entity)
-        kept: Mapping[str, Any] = {} if before is None else before.unknown
-        if origin is not None and stored:
-            if self._watches(entity) and ttl is None and condition is None and not update:
-                self._pending.pop(name, None)  # a known entity is written if it changed
+        asked: dict[type[Any], tuple[tuple[Condition[Any], ...], bool]] = {}
+        for entity in entities:
+            cls = type(entity)
+            if cls not in asked:
+                asked[cls] = _asked(entity, condition, create=create, update=update)
+            conditions, anew = asked[cls]
+            name, kept = _name(entity), _NOTHING
+            if not self.identity.enter(*name, entity):
+                raise SessionError(
+                    f"{cls.__name__} {name[1]!r}: the session holds another object of that "
+                    "key. Change that one, or expunge it first"
+                )
+            if (before := self._pending.get(name)) is not None:
+                kept = before.unknown
+            pending = _Pending(entity, False, conditions, ttl, kept, anew, update)
+            origin = origin_of(entity)
+            if origin is None or not origin.knows(name[1]):
+                self._pending[name] = pending
+            else:
+                self._add_known(name, entity, origin, pending._replace(create=create))
+
+    def _add_known(self, name: Name, entity: Entity, origin: Origin, asked: _Pending) -> None:
+        """Write an entity that was read; one that was read here, only if it changed."""
+        if origin.tracker is self._touched:
+            if asked.create:
+                raise SessionError(
+                    f"{type(entity).__name__} {name[1]!r} was read from the store, so it "
+                    "cannot be inserted; change it, and it is saved"
+                )
+            if asked.ttl is None and not (asked.conditions or asked.update):
+                self._pending.pop(name, None)
                 return
-            kept = unknown(entity, origin)
-        given = _given(type(entity), condition)
-        self._pending[name] = _Pending(entity, False, given, ttl, kept, create, update)
+        self._pending[name] = asked._replace(unknown=unknown(entity, origin))
 
     def touch(self, entity: Entity, *, ttl: timedelta | None = None) -> None:
         """Save a known *entity* as it is at the next flush, to renew its time to live."""
@@ -321,10 +323,7 @@ class UnitOfWork(Loading):
         Raises `InvalidValue`, `SessionError`, and `UniqueViolation` where two entities of it
         want the same unique value.
         """
-        items: dict[Name, WriteItem] = {}
-        for item in self._items():
-            if only is None or item.name in only:
-                items[item.name] = self._versioned(item)
+        items = {item.name: item for item in self._items(only)}
         if not items and not self._required and not self.unsettled.blocking:
             return NOTHING  # most sessions only read
         checks = tuple(self._require_of(items))
@@ -334,7 +333,9 @@ class UnitOfWork(Loading):
                 items[name] = item._replace(conditions=given)
             elif item.touch and not item.conditions and atomic != "never":
                 items[name] = item.under(self._as_read(item))
-        writes = settled_between(map(self._related, items.values()))
+        writes: Sequence[WriteItem] = [*items.values()]
+        if _any_related(writes):
+            writes = settled_between(map(self._related, writes))
         plan = make_plan(writes, checks, atomic, together=bool(self._required))
         if self._receipts is not None:
             plan = self._receipts.sign(plan)
@@ -423,7 +424,10 @@ class UnitOfWork(Loading):
         if (version := mapping.version) is not None:
             values_of: dict[str, Any] = vars(entity)  # past the tracking: this is no change
             values_of[version.field] = from_json(item.value)[version.name]
-        metadata, known = None, metadata_of(entity)
+        origin = origin_of(entity)
+        metadata, known = None, None
+        if origin is not None and origin.metadata is not None:
+            known = origin.metadata.get(name[1])
         if known is not None or item.ttl is not None or mapping.lifetime.metadata:
             known, expires = known or Metadata(), expiry(item.ttl, self.now)
             asked = known.asked - {MetadataField.UPDATED_AT} | {MetadataField.EXPIRE_TIME}
@@ -445,21 +449,26 @@ class UnitOfWork(Loading):
         origin = origin_of(entity)
         return origin is not None and origin.tracker is self._touched
 
-    def _items(self) -> Iterator[WriteItem]:
+    def _items(self, only: Container[Name] | None) -> Iterator[WriteItem]:
+        """Yield what is to be written, of *only* these names if they are given."""
         written = self._written_together()
         for name, pending in self._pending.items():
-            yield self._pending_item(name, pending, written.get(name))
+            if only is None or name in only:
+                item = self._pending_item(name, pending, written.get(name))
+                yield item if item.mapping.version is None else self._versioned(item)
         for entity in self._changed():
-            name = _name(entity)
-            origin = origin_of(entity)
-            if name in self._pending or origin is None or not origin.knows(name[1]):
+            name, origin = _name(entity), origin_of(entity)
+            if name in self._pending or not (only is None or name in only):
+                continue
+            if origin is None or not origin.knows(name[1]):
                 continue
             if (change := change_of(entity, origin)) is not None:
                 mapping: EntityMapping[Any] = type(entity).__forge__
                 mapping.check_key(entity, name[1])
                 value = mapping.dump(change.stored, name[1])
                 ttl = self._ttl(entity, None)
-                yield WriteItem(name, entity, value, change.attributes, ttl=ttl)
+                item = WriteItem(name, entity, value, change.attributes, ttl=ttl)
+                yield self._versioned(item)
 
     def _written_together(self) -> dict[Name, bytes]:
         """Return the JSON of those entities about to be written that are alike."""
@@ -481,7 +490,8 @@ class UnitOfWork(Loading):
         change, origin = None, origin_of(entity)
         if origin is not None and origin.tracker is self._touched and origin.knows(key):
             change = change_of(entity, origin)
-        mapping.check_key(entity, key)
+        if mapping.template is not None:
+            mapping.check_key(entity, key)
         if written is not None:
             value = written
         elif pending.unknown:
@@ -502,9 +512,10 @@ class UnitOfWork(Loading):
 
     def _ttl(self, entity: Entity, given: timedelta | None) -> timedelta | None:
         """Return how long a save lets *entity* live: as asked, as declared, or what is left."""
-        lifetime, origin = type(entity).__forge__.lifetime, origin_of(entity)
+        lifetime: Lifetime = type(entity).__forge__.lifetime
         if given is not None or not lifetime.keeps:
             return lifetime.ttl if given is None else given
+        origin = origin_of(entity)
         stored = origin is not None and origin.knows(str(key_of(entity)))
         return remaining(entity, self.now) if stored else lifetime.ttl
 
@@ -554,13 +565,35 @@ class UnitOfWork(Loading):
             if not cls.__forge__.watched:
                 continue
             for entity in self.identity.of_class(cls):
-                if id(entity) not in self._touched and _is_mutated(entity):
+                if origin_of(entity) is None or id(entity) in self._touched:
+                    continue
+                if _is_mutated(entity):
                     yield entity
+
+
+def _any_related(items: Iterable[WriteItem]) -> bool:
+    """Whether any of *items* may have references to be checked, or unique values."""
+    classes = {item.name[0] if item.entity is None else type(item.entity) for item in items}
+    return any(cls.__forge__.checked or cls.__forge_root__.__forge__.uniques for cls in classes)
 
 
 def _refuse_other(entity: object, advice: str) -> None:
     if Entity not in type(entity).__mro__:  # pydantic's own `isinstance` is slower
         raise TypeError(f"{advice}. Got {entity!r}")
+
+
+def _asked(
+    entity: Entity, condition: Condition[Any] | None, *, create: bool, update: bool
+) -> tuple[tuple[Condition[Any], ...], bool]:
+    """Return what add() asks of entities of one class: conditions, and that the key is free."""
+    _refuse_other(entity, "add() takes entities; give those of a list with a star, add(*tasks)")
+    mapping: EntityMapping[Any] = type(entity).__forge__
+    mapping.check_storable()
+    if update:
+        present(mapping, ())
+    elif mapping.version is not None and condition is None:
+        create = True  # a new versioned entity is never written over another
+    return _given(type(entity), condition), create
 
 
 def _given(cls: type[Any], condition: Condition[Any] | None) -> tuple[Condition[Any], ...]:
