@@ -30,6 +30,8 @@ PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
 PRAGMA wal_autocheckpoint = 4000;
 """
+_LAYOUT: Final = 1
+"""What a file's ``user_version`` is; another number where the tables are others."""
 _COLUMNS: Final = (
     "tenant INTEGER, key TEXT, value BLOB, created INTEGER, updated INTEGER, expires INTEGER"
 )
@@ -148,6 +150,7 @@ class Store:
                 "CREATE TABLE IF NOT EXISTS tenants "
                 "(number INTEGER PRIMARY KEY, name TEXT UNIQUE)"
             )
+            connection.execute(f"PRAGMA user_version = {_LAYOUT}")
         self._tenants: dict[str, int] = {}
         _open_stores.add(self)
         _log.debug("opened %s", self.path)
@@ -318,11 +321,6 @@ class Store:
             snapshot.backup(self.connection)
             self.forget()
 
-    def drop_gone(self, table: Table, gone: int) -> None:
-        """Delete the rows of *table* that expired before *gone*."""
-        with self.writing() as connection:
-            connection.execute(f"DELETE FROM {table.quoted} WHERE expires <= ?", (gone,))
-
     def _connect(self) -> _Held:
         try:
             connection = sqlite3.connect(
@@ -334,6 +332,7 @@ class Store:
                 factory=_Connection,
             )
             held = _Held(connection)
+            _refuse_others(connection, self.path)
             _set_up(connection)
             connection.create_collation(UTF16, _by_utf16)
         except sqlite3.Error as error:
@@ -384,6 +383,20 @@ class _Held:
 
     def __del__(self) -> None:
         self.connection.leave()
+
+
+def _refuse_others(connection: sqlite3.Connection, path: str) -> None:
+    """Refuse, before anything is changed, a file whose tables are not this version's."""
+    (layout,) = connection.execute("PRAGMA user_version").fetchone()
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    if layout == _LAYOUT or (layout == 0 and (not tables or "tenants" in tables)):
+        return
+    raise ConfigurationError(
+        f"the file {path!r} has tables of another layout than this version's ({layout}, not "
+        f"{_LAYOUT}): another version of forge_orm made it, or something else. Dump it with "
+        "the version that made it (`forge-orm dump`) and load that into a new file, or give "
+        "the store a file of its own"
+    )
 
 
 def _set_up(connection: sqlite3.Connection) -> None:
