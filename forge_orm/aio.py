@@ -202,7 +202,7 @@ class AsyncSession:
         self._atomic: Atomic = atomic
         self._listeners = listeners
         self._unit = UnitOfWork(channel.now, receipts=receipts)
-        self._streams = WeakSet[AsyncStream[Any]]()
+        self._streams: WeakSet[AsyncStream[Any]] = WeakSet()
         self._closed = False
 
     # --- reading ------------------------------------------------------------------------

@@ -200,7 +200,7 @@ class Session:
         self._atomic: Atomic = atomic
         self._listeners = listeners
         self._unit = UnitOfWork(channel.now, receipts=receipts)
-        self._streams = WeakSet[Stream[Any]]()
+        self._streams: WeakSet[Stream[Any]] = WeakSet()
         self._closed = False
 
     # --- reading ------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import types
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
 from enum import Enum, Flag
 from typing import (
@@ -51,6 +51,7 @@ from pydantic import (
 from pydantic.errors import PydanticUserError
 from pydantic_core import (
     PydanticSerializationError,
+    TzInfo,
     from_json,
     to_json,
     to_jsonable_python,
@@ -177,6 +178,10 @@ def check_all(check: Callable[[Any], None], values: Sequence[Any]) -> None:
 # --- Encodings ------------------------------------------------------------------------
 
 
+_UTC: Final[frozenset[tzinfo | None]] = frozenset((UTC, TzInfo(0)))
+"""Python's own, and that of what pydantic has read."""
+
+
 def encode_datetime(value: datetime) -> str:
     """Fixed-width UTC, so that the order of the text is the order in time."""
     if value.tzinfo is None:
@@ -184,7 +189,7 @@ def encode_datetime(value: datetime) -> str:
             f"{value!r} has no time zone, so its order is undefined; "
             "use an aware datetime such as datetime.now(timezone.utc)"
         )
-    if value.tzinfo is not UTC:
+    if value.tzinfo not in _UTC:
         try:
             value = value.astimezone(UTC)
         except OverflowError:
@@ -199,7 +204,7 @@ _INSTANT: Final = "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ"
 
 def encode_datetimes(values: Sequence[datetime]) -> Sequence[str]:
     """Encode many in a pass of pydantic, which leaves out the fraction of a whole second."""
-    if any(value.tzinfo is not UTC for value in values):
+    if not _UTC.issuperset(value.tzinfo for value in values):
         return [*map(encode_datetime, values)]
     texts: list[str] = from_json(to_json(values))
     return [text if len(text) == _WIDTH else f"{text[:-1]}.000000Z" for text in texts]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from functools import cached_property
@@ -34,7 +34,14 @@ from .references import ReferenceCodec
 from .rules import checked_references, delete_rules
 from .storage import Readers, StoredField, stored_form
 from .uniques import UNIQUES_MAX, Unique, UniqueMapping
-from .writing import AttributeMapping, Writer, check_nested, stored_attributes, suspicious
+from .writing import (
+    AttributeMapping,
+    NestedWriter,
+    Writer,
+    check_nested,
+    stored_attributes,
+    suspicious,
+)
 
 E = TypeVar("E", bound=BaseModel)
 _SHORT: Final = frozenset({datetime, date, time, UUID})
@@ -430,11 +437,34 @@ class EntityMapping(Generic[E]):
             return None
         return Writer(self.cls, self.attributes)
 
-    def write_alike(self, entities: Iterable[E]) -> list[bytes] | None:
-        """Return what `write` returns for each of *entities*; None where they are not alike."""
-        writer, rows = self._writer, [*map(vars, entities)]
-        found = None if writer is None else writer.all(rows)
-        return None if found is None or not all(map(self._fits, found, rows)) else found
+    def write_each(self, entities: Iterable[E]) -> Sequence[bytes | None]:
+        """Return what `write` returns for each of *entities*; None for one to `write` itself.
+
+        Those that are alike take one pass for all.
+        """
+        rows = [*map(vars, entities)]
+        if (writer := self._writer) is None:
+            return [None] * len(rows)
+        found: Sequence[bytes | None] | None = writer.all(rows) if len(rows) > 1 else None
+        return [
+            body if body is not None and self._fits(body, values) else None
+            for body, values in zip(found or map(writer, rows), rows, strict=True)
+        ]
+
+    @cached_property
+    def _nested_writer(self) -> NestedWriter | None:
+        """The compiled writer of what may change unassigned; None where it cannot tell all."""
+        if self.open or any(item.computed for item in self.mutable):
+            return None
+        return NestedWriter(self.cls, self.mutable)
+
+    def write_nested(self, entities: Iterable[E]) -> bytes | None:
+        """Return the JSON of the `mutable` attributes of *entities*, as a list of objects.
+
+        None where it takes a closer look: what pydantic writes may not be the stored form.
+        """
+        writer = self._nested_writer
+        return None if writer is None else writer(map(vars, entities))
 
     def write(self, entity: E, key: str) -> bytes:
         """Return the JSON that is stored of *entity*; raises `InvalidValue`, as `stored`."""

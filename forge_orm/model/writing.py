@@ -265,6 +265,30 @@ class Writer:
         return _Shape(tuple(texts), tuple(checks), tuple(encoded), sparse)
 
 
+class NestedWriter:
+    """Writes the lists, dicts and models of entities of one class in a pass of pydantic."""
+
+    def __init__(self, cls: type[BaseModel], attributes: Iterable[AttributeMapping]) -> None:
+        """Compile the writer of *attributes*; none of them is computed."""
+        written = {item.field: item for item in attributes}
+        self._fields = tuple(written)
+        forms: Any = list[_form(cls, written)]  # type: ignore[misc]
+        self._write = TypeAdapter(forms).serializer.to_json
+
+    def __call__(self, rows: Iterable[Mapping[str, Any]]) -> bytes | None:
+        """Return the JSON of a list of *rows*, by field; None where it takes a closer look."""
+        present = [
+            {field: value for field in self._fields if (value := row.get(field)) is not None}
+            for row in rows
+        ]
+        try:
+            # What is of a wrong type is written as it is: it may stay if that is stored too.
+            body = self._write(present, by_alias=True, round_trip=True, warnings=False)
+        except ValueError:
+            return None
+        return None if b"null" in body else body  # which NaN is written as too
+
+
 def _columns(rows: list[dict[str, Any]]) -> dict[str, Column] | None:
     """Return *rows* by field; None unless each has the same fields, of the same types."""
     fields = {*map(tuple, rows)}

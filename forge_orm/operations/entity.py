@@ -8,7 +8,7 @@ Source: storage-reference/entities-api, entities-api-query.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any
 
 from pydantic_core import to_json
 
@@ -42,10 +42,7 @@ def get_request(entity: str, key: str) -> Request:
 
     There is nothing in such a key that JSON would escape.
     """
-    return Request("entity/get", _GET % (entity.encode(), key.encode()))
-
-
-_GET: Final = b'{"entityName":"%s","key":"%s"}'
+    return Request("entity/get", f'{{"entityName":"{entity}","key":"{key}"}}'.encode())
 
 
 def read_row(request: Request, response: Response) -> bytes | None:

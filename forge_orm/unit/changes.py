@@ -6,13 +6,13 @@ answer it came in, and parsed only if there is something to compare.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from pydantic_core import to_json
 
-from ..model.entity import Entity, Origin, key_of
+from ..model.entity import Entity, Origin, key_of, origin_of
 from ..model.mapping import EntityMapping
 
 
@@ -44,11 +44,49 @@ def unknown(entity: Entity, origin: Origin) -> dict[str, Any]:
     return type(entity).__forge__.unknown(origin.value(str(key_of(entity))))
 
 
-def mutated(entity: Entity, origin: Origin) -> bool:
-    """Whether a nested value may have changed without any attribute being assigned."""
+def mutated(entities: Iterable[Entity]) -> Iterator[Entity]:
+    """Yield those whose nested values may have changed without any attribute being assigned."""
+    suspects: dict[type[Any], list[_Suspect]] = {}
+    for entity in entities:
+        origin, cls = origin_of(entity), type(entity)
+        if origin is None or not (cls.__forge__.mutable or cls.__forge__.open):
+            continue
+        key = str(key_of(entity))
+        if origin.knows(key):
+            suspects.setdefault(cls, []).append((entity, origin.value(key)))
+    for cls, found in suspects.items():
+        yield from _mutated(cls.__forge__, found)
+
+
+_Suspect: TypeAlias = tuple[Entity, Mapping[str, Any]]
+"""An entity, and its stored form as it was read or saved."""
+
+
+def _mutated(mapping: EntityMapping[Any], suspects: Sequence[_Suspect]) -> Iterator[Entity]:
+    """Yield those that changed. Nearly always none did, so they are looked at by halves."""
+    if _are_same(mapping, suspects):
+        return
+    if len(suspects) > 1:
+        middle = len(suspects) // 2
+        yield from _mutated(mapping, suspects[:middle])
+        yield from _mutated(mapping, suspects[middle:])
+    elif _is_mutated(*suspects[0]):
+        yield suspects[0][0]
+
+
+def _are_same(mapping: EntityMapping[Any], suspects: Sequence[_Suspect]) -> bool:
+    """Whether the nested values of all are surely as they were: one pass of pydantic tells."""
+    now = mapping.write_nested(entity for entity, _ in suspects)
+    if now is None:
+        return False
+    names = [item.name for item in mapping.mutable]
+    then = [{name: was[name] for name in names if name in was} for _, was in suspects]
+    return now == to_json(then)
+
+
+def _is_mutated(entity: Entity, before: Mapping[str, Any]) -> bool:
     mapping = type(entity).__forge__
     values = entity.__dict__
-    before = origin.value(str(key_of(entity)))
     for item in mapping.mutable:
         value = getattr(entity, item.field) if item.computed else values.get(item.field)
         now = None if value is None else item.store(value)

@@ -113,7 +113,7 @@ class UnitOfWork(Loading):
         """Whether what was read has expired; it is not held then, unless it was changed."""
         if not has_expired(entity, self.now):
             return False
-        if self._is_clean(entity):
+        if self._clean([entity]):
             self.identity.remove(*_name(entity))
         return True
 
@@ -148,15 +148,17 @@ class UnitOfWork(Loading):
 
     def release(self, entities: Iterable[Entity]) -> None:
         """Stop holding entities that a stream has passed and nobody changed."""
-        self.identity.release(entity for entity in entities if self._is_clean(entity))
+        self.identity.release(self._clean(entities))
 
-    def _is_clean(self, entity: Entity) -> bool:
-        """Whether there is nothing to write of *entity*."""
-        return (
-            id(entity) not in self._touched
-            and (type(entity).__forge_root__, key_of(entity)) not in self._pending
-            and not _is_mutated(entity)
-        )
+    def _clean(self, entities: Iterable[Entity]) -> list[Entity]:
+        """Return those of which there is nothing to write."""
+        idle = [
+            entity
+            for entity in entities
+            if id(entity) not in self._touched and _name(entity) not in self._pending
+        ]
+        changed = {*map(id, mutated(idle))}
+        return [entity for entity in idle if id(entity) not in changed]
 
     # --- writing ------------------------------------------------------------------------
 
@@ -470,16 +472,16 @@ class UnitOfWork(Loading):
                 item = WriteItem(name, entity, value, change.attributes, ttl=ttl)
                 yield self._versioned(item)
 
-    def _written_together(self) -> dict[Name, bytes]:
-        """Return the JSON of those entities about to be written that are alike."""
+    def _written_together(self) -> dict[Name, bytes | None]:
+        """Return the JSON of entities about to be written; None for one to be looked at."""
         groups: dict[type[Any], dict[Name, Any]] = {}
         for name, pending in self._pending.items():
             if pending.entity is not None and not (pending.deleting or pending.unknown):
                 groups.setdefault(type(pending.entity), {})[name] = pending.entity
-        written: dict[Name, bytes] = {}
+        written: dict[Name, bytes | None] = {}
         for cls, entities in groups.items():
-            if len(entities) > 1 and (found := cls.__forge__.write_alike(entities.values())):
-                written.update(zip(entities, found, strict=True))
+            found = cls.__forge__.write_each(entities.values())
+            written.update(zip(entities, found, strict=True))
         return written
 
     def _pending_item(self, name: Name, pending: _Pending, written: bytes | None) -> WriteItem:
@@ -564,11 +566,11 @@ class UnitOfWork(Loading):
         for cls in self.identity.classes():
             if not cls.__forge__.watched:
                 continue
-            for entity in self.identity.of_class(cls):
-                if origin_of(entity) is None or id(entity) in self._touched:
-                    continue
-                if _is_mutated(entity):
-                    yield entity
+            yield from mutated(
+                entity
+                for entity in self.identity.of_class(cls)
+                if id(entity) not in self._touched
+            )
 
 
 def _any_related(items: Iterable[WriteItem]) -> bool:
@@ -601,16 +603,6 @@ def _given(cls: type[Any], condition: Condition[Any] | None) -> tuple[Condition[
         return ()
     check_conditions(cls, (condition,))
     return (condition,)
-
-
-def _is_mutated(entity: Entity) -> bool:
-    origin = origin_of(entity)
-    if origin is None:
-        return False
-    mapping = type(entity).__forge__
-    if not (mapping.mutable or mapping.open) or not origin.knows(str(key_of(entity))):
-        return False
-    return mutated(entity, origin)
 
 
 def _name(entity: Entity) -> Name:

@@ -6,6 +6,7 @@ import enum
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
+from functools import partial
 from ipaddress import IPv4Address
 from typing import Annotated, Any, Literal, NewType
 from uuid import UUID
@@ -14,10 +15,28 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
-from pydantic import AwareDatetime, Base64Bytes, Base64Str, BaseModel, Field, HttpUrl, PastDate
+from pydantic import (
+    AwareDatetime,
+    Base64Bytes,
+    Base64Str,
+    BaseModel,
+    Field,
+    HttpUrl,
+    PastDate,
+    TypeAdapter,
+)
+from pydantic_core import to_json
 
 from forge_orm import InvalidValue
-from forge_orm.model.codecs import Codec, check_string, encode_datetime
+from forge_orm.model.codecs import (
+    Codec,
+    check_all,
+    check_float,
+    check_integer,
+    check_string,
+    encode_datetime,
+    encode_datetimes,
+)
 from forge_orm.schema import AttributeType
 
 from .declaring import entity
@@ -290,3 +309,57 @@ def _attempt(store: Callable[[Any], Any], value: Any) -> Any:
         return store(value)
     except (ValueError, TypeError) as error:
         return type(error), str(error)
+
+
+zoned = moments | st.datetimes(timezones=st.just(UTC))
+as_read = zoned.map(lambda it: TypeAdapter(datetime).validate_json(to_json(it)))
+whole = zoned.map(lambda it: it.replace(microsecond=0))
+
+
+@given(st.lists(zoned | as_read | whole, max_size=4) | st.lists(whole, max_size=4))
+def test_many_moments_are_stored_as_each_is(values: list[datetime]) -> None:
+    assert encode_datetimes(values) == [encode_datetime(value) for value in values]
+
+
+def test_one_moment_without_a_zone_is_refused_among_others() -> None:
+    with pytest.raises(ValueError, match="no time zone"):
+        encode_datetimes([datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 1)])
+
+
+NUMBERS = [
+    0,
+    0.0,
+    -0.0,
+    1,
+    -1,
+    2**31 - 1,
+    2**31,
+    -(2**31),
+    -(2**31) - 1,
+    1e-130,
+    1e-131,
+    -1e-131,
+]
+MORE = [9.99e125, 1e126, -1e126, float("inf"), float("-inf")]
+
+
+@pytest.mark.parametrize("check", [check_integer, check_float])
+@given(values=st.lists(st.sampled_from([*NUMBERS, *MORE]), min_size=1, max_size=5))
+def test_numbers_are_in_order_together_only_if_each_is(
+    check: Callable[[Any], None], values: list[Any]
+) -> None:
+    def passes(*checks: Callable[[], None]) -> bool:
+        try:
+            for each in checks:
+                each()
+        except ValueError:
+            return False
+        return True
+
+    # What is refused is looked at again by itself, so it may be refused too often.
+    if passes(lambda: check_all(check, values)):
+        assert passes(*[partial(check, value) for value in values])
+    if check is check_float:
+        assert passes(lambda: check_all(check, values)) == passes(
+            *[partial(check, value) for value in values]
+        )

@@ -370,8 +370,8 @@ async def test_a_partial_failure_names_each_and_keeps_it_pending(
             write, wrong = mapping.write, mapping.dump(broken, bad.key)
             patch.setattr(
                 mapping,
-                "write",
-                lambda entity, key: wrong if entity is bad else write(entity, key),
+                "write_each",
+                lambda each: [wrong if one is bad else write(one, one.key) for one in each],
             )
             with pytest.raises(PartialCommit) as caught:
                 await session.commit()
