@@ -517,8 +517,10 @@ def _codec_of_union(arms: Sequence[Any]) -> Codec:
     kinds = {codec.type for codec in codecs}
     simple = (None, _encode_enum, _encode_member)
     plain = all(codec.encode in simple and codec.decode is None for codec in codecs)
-    if not plain or (
-        not kinds <= {AttributeType.INTEGER, AttributeType.FLOAT} and len(kinds) > 1
+    if (
+        not plain
+        or kinds == {AttributeType.ANY}
+        or (not kinds <= {AttributeType.INTEGER, AttributeType.FLOAT} and len(kinds) > 1)
     ):
         return _ANY
     python = tuple(kind for codec in codecs for kind in codec.python)

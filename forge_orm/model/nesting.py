@@ -25,6 +25,8 @@ _UNREADABLE: Final[Mapping[str, str]] = {
 _NO_KEYS: Final = frozenset(
     {"tuple", "list", "set", "frozenset", "dict", "none", "nullable", "model", "dataclass"}
 )
+_AS_TEXT: Final = frozenset({"date", "datetime", "time", "timedelta", "decimal"})
+_AS_LIST: Final = frozenset({"list", "tuple", "set", "frozenset"})
 _OF_FIELDS: Final = frozenset({"model", "dataclass", "typed-dict", "named-tuple"})
 _INNER: Final = (
     "schema",
@@ -86,6 +88,8 @@ class _Walk:
         elif kind == "literal" and not all(map(_is_plain, schema["expected"])):
             shown = _shown(schema["expected"])
             yield f"{where}{shown} would not be read back; declare the whole enum, or texts"
+        elif kind == "union" and (reason := _mixed_up([*_inner(schema)])) is not None:
+            yield where + reason
         elif self._loses_keys(schema.get("keys_schema")):
             yield f"{where}JSON has only texts as keys, which would not be read back as these"
         walk = self._within(schema)
@@ -155,6 +159,26 @@ class _Walk:
             return any(map(self._loses_keys, arms)) or 0 < len(texts) < len(arms)
         inner = schema.get("schema") if schema["type"] not in _NO_KEYS else None
         return self._loses_keys(inner) or schema["type"] in _NO_KEYS
+
+
+def _mixed_up(arms: list[Schema]) -> str | None:
+    """Return why a value of one of the *arms* of a union would be read back as of another.
+
+    Of what fits as well pydantic takes the first, and of sequences the list.
+    """
+    kinds = [arm["type"] for arm in arms]
+    text = next((at for at, arm in enumerate(arms) if _is_any_text(arm)), len(arms))
+    if found := [kind for kind in kinds[text:] if kind in _AS_TEXT]:
+        return f"a {found[0]} would be read back as the text before it; put str last"
+    if len(lists := [kind for kind in dict.fromkeys(kinds) if kind in _AS_LIST]) > 1:
+        shown = " and ".join(lists)
+        return f"JSON has one kind of list for {shown}; declare one of them"
+    return None
+
+
+def _is_any_text(schema: Schema) -> bool:
+    limited = schema.keys() & {"pattern", "min_length", "max_length"}
+    return schema["type"] == "str" and not limited
 
 
 def _inner(schema: Schema) -> Iterator[Schema]:

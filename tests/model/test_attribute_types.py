@@ -150,7 +150,7 @@ NOT_INDEXABLE = [
     Literal["a", 1],
     str | int,
     bool | int,
-    str | datetime,
+    datetime | str,
     list[Nested] | Nested,
     Turned[int, str],
 ]

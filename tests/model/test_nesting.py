@@ -7,6 +7,7 @@ import enum
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from datetime import date
+from decimal import Decimal
 from types import GenericAlias
 from typing import Annotated, Any, Literal, NamedTuple
 from uuid import UUID
@@ -161,6 +162,13 @@ KEPT: list[tuple[Any, Any]] = [
     (dict[Annotated[int, Field(gt=0)], int], {1: 2}),
     (defaultdict[str, int], {"a": 1}),
     (Counter[str], {"a": 1}),
+    (date | str, date(2026, 1, 1)),
+    (date | str, "a"),
+    (list[Decimal | str], [Decimal("1.50"), "a"]),
+    (str | UUID, UUID(int=1)),
+    (Annotated[str, Field(pattern="^x")] | date, date(2026, 1, 1)),
+    (list[int] | dict[str, date], {"a": date(2026, 1, 1)}),
+    (list[int] | Total, Total(parts=[1])),
     (list[Literal[Size.SMALL, Level.LOW, "a", 2]], [Size.SMALL, Level.LOW, "a", 2]),
 ]
 
@@ -232,6 +240,17 @@ TYPES: dict[str, tuple[Any, list[str]]] = {
     "JSON or nothing": (Json[int] | None, ["declare the type that is in it"]),
     "a member": (list[Literal[Colour.RED]], ["Literal[Colour.RED] would not be read back"]),
     "a member or a number": (Literal[Colour.RED, 1], ["declare the whole enum"]),
+    "a date after text": (str | date, ["a date would be read back as the text"]),
+    "a date after text in a list": (list[str | None | date], ["put str last"]),
+    "a number after text in a model": (
+        create_model("Price", amount=(str | Decimal, "1")),
+        ["Price.amount: a decimal would be read back as the text"],
+    ),
+    "a tuple or a list": (tuple[int, int] | list[int], ["one kind of list for tuple and list"]),
+    "sets or lists of sets": (
+        dict[str, set[int] | frozenset[int]],
+        ["one kind of list for set and frozenset"],
+    ),
     "a member or its value": (Literal[Colour.RED, "red"], ["are stored alike"]),
 }
 REFUSED = {**NAMES, **TYPES}
