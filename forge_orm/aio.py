@@ -348,9 +348,12 @@ class AsyncSession:
     def touch(self, *entities: Entity, ttl: timedelta | None = None) -> None:
         """Save known *entities* as they are at the next flush: it renews their time to live.
 
-        *ttl* is by default the class's. It happens only if nobody saved them since (their
-        version; else every attribute the service can compare), unless the session is
-        ``atomic="never"``: `ConditionFailed`, or `KeyAbsent` where one is gone.
+        *ttl* is by default the class's. Without one a time to live would end, so then it is a
+        `SessionError` if the entity has one, or was read without its expiry.
+
+        It happens only if nobody saved them since (their version; else every attribute the
+        service can compare), unless the session is ``atomic="never"``: `ConditionFailed`, or
+        `KeyAbsent` where one is gone.
         """
         self._check_open()
         for entity in entities:

@@ -20,7 +20,7 @@ from ..expressions import AnyOf, Condition, KeyCondition, Operator
 from ..query import QuerySpec
 from ..query.query import flat_filter
 from ..schema import AttributeType, EntitySchema, IndexSchema, violations
-from .storage import Readers, StoredField, kinds_form, stored_form
+from .reading import Readers, StoredField, kinds_form, stored_form
 
 if TYPE_CHECKING:
     from .mapping import EntityMapping

@@ -30,9 +30,9 @@ from .indexes import Index, too_long
 from .keys import KeyPart, KeyTemplate, check_key
 from .kinds import Family, readable
 from .lifetime import Lifetime
+from .reading import Readers, StoredField, stored_form
 from .references import ReferenceCodec
 from .rules import checked_references, delete_rules
-from .storage import Readers, StoredField, stored_form
 from .uniques import UNIQUES_MAX, Unique, UniqueMapping
 from .writing import (
     AttributeMapping,
@@ -44,6 +44,7 @@ from .writing import (
 )
 
 E = TypeVar("E", bound=BaseModel)
+_PROBLEMS_SHOWN: Final = 20
 _SHORT: Final = frozenset({datetime, date, time, UUID})
 """Types whose stored texts are never too long for an index."""
 
@@ -420,9 +421,12 @@ class EntityMapping(Generic[E]):
     def corrupt(self, error: ValidationError, key: str) -> CorruptValue:
         """Say which stored entity does not fit the class, and how."""
         errors = error.errors() if self.family is None else readable(error.errors())
-        found = "; ".join(
-            f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in errors
-        )
+        shown = [
+            f"{'.'.join(map(str, item['loc']))}: {item['msg']}"
+            for item in errors[:_PROBLEMS_SHOWN]
+        ]
+        shown += [f"and {more} more"] if (more := len(errors) - len(shown)) else []
+        found = "; ".join(shown)
         return CorruptValue(
             f"the stored {self.name} {key!r} does not fit {self.label}: {found}. Give the "
             "class a default or a wider type, or correct the stored value"

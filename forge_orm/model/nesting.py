@@ -83,15 +83,8 @@ class _Walk:
                 self.seen.add(ref)
                 yield from self.problems(self.definitions[ref], where)
             return
-        if kind in _UNREADABLE:
-            yield where + _UNREADABLE[kind]
-        elif kind == "literal" and not all(map(_is_plain, schema["expected"])):
-            shown = _shown(schema["expected"])
-            yield f"{where}{shown} would not be read back; declare the whole enum, or texts"
-        elif kind == "union" and (reason := _mixed_up([*_inner(schema)])) is not None:
+        if (reason := self._own_problem(schema, kind)) is not None:
             yield where + reason
-        elif self._loses_keys(schema.get("keys_schema")):
-            yield f"{where}JSON has only texts as keys, which would not be read back as these"
         walk = self._within(schema)
         if "fields" in schema and kind != "dataclass":  # whose fields are below it
             yield from walk.problems_of_fields(_by_name(schema["fields"]))
@@ -99,6 +92,17 @@ class _Walk:
             # Beside another choice or step it is that which reads JSON.
             if kind not in ("union", "chain") or inner["type"] != "is-instance":
                 yield from walk.problems(inner, where)
+
+    def _own_problem(self, schema: Schema, kind: str) -> str | None:
+        """Return what is wrong with a schema itself, whatever it is made of."""
+        if kind == "literal" and not all(map(_is_plain, schema["expected"])):
+            shown = _shown(schema["expected"])
+            return f"{shown} would not be read back; declare the whole enum, or texts"
+        if kind == "union":
+            return _mixed_up([*_inner(schema)])
+        if self._loses_keys(schema.get("keys_schema")):
+            return "JSON has only texts as keys, which would not be read back as these"
+        return _UNREADABLE.get(kind)
 
     def _within(self, schema: Schema) -> _Walk:
         if (cls := schema.get("cls")) is None or schema["type"] not in _OF_FIELDS:

@@ -37,6 +37,13 @@ def has_expired(entity: Entity, now: Now) -> bool:
     return known.expires_at.timestamp() <= now()
 
 
+def may_expire(entity: Entity) -> bool:
+    """Whether *entity* has a time to live, or it was not read whether it has."""
+    known = metadata_of(entity)
+    asked = known is not None and MetadataField.EXPIRE_TIME in known.asked
+    return not asked or (known is not None and known.expires_at is not None)
+
+
 def expiry(ttl: timedelta | None, now: Now) -> datetime | None:
     """Return when something written now expires."""
     return None if ttl is None else datetime.fromtimestamp(now(), UTC) + ttl

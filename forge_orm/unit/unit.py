@@ -31,7 +31,7 @@ from .cascade import CASCADE, Deletion
 from .changes import change_of, mutated, unknown
 from .doubts import Stored, Unsettled, Verdict
 from .events import Hooking
-from .expiry import Now, expiry, has_expired, metadata_of, never, remaining, unchanged
+from .expiry import Now, expiry, has_expired, may_expire, never, remaining, unchanged
 from .identity import Name, is_kind, of_kind, wrong_kind
 from .loading import Loading
 from .plan import NOTHING, Atomic, PlannedCall, WriteItem, WritePlan, make_plan
@@ -218,11 +218,11 @@ class UnitOfWork(Loading):
                 f"{mapping.label} {name[1]!r} was not read here, so it cannot be touched: get "
                 "it first, or add() it"
             )
-        ttl, known = mapping.ttl if ttl is None else ttl, metadata_of(entity)
-        if ttl is None and known is not None and known.expires_at is not None:
+        ttl = mapping.ttl if ttl is None else ttl
+        if ttl is None and may_expire(entity):
             raise SessionError(
-                f"{mapping.label} has no ttl= of its own, and {name[1]!r} has one: say which "
-                "with touch(…, ttl=…), or it would end"
+                f"{mapping.label} has no ttl= of its own, and {name[1]!r} has one, or whether "
+                "it has was not read: say which with touch(…, ttl=…), or it would end"
             )
         before = self._pending.get(name) or _Pending(entity, False)
         if before.deleting:

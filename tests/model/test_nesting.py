@@ -241,7 +241,7 @@ TYPES: dict[str, tuple[Any, list[str]]] = {
     "a member": (list[Literal[Colour.RED]], ["Literal[Colour.RED] would not be read back"]),
     "a member or a number": (Literal[Colour.RED, 1], ["declare the whole enum"]),
     "a date after text": (str | date, ["a date would be read back as the text"]),
-    "a date after text in a list": (list[str | None | date], ["put str last"]),
+    "a date after text in a list": (list[str | date | None], ["put str last"]),
     "a number after text in a model": (
         create_model("Price", amount=(str | Decimal, "1")),
         ["Price.amount: a decimal would be read back as the text"],

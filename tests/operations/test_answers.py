@@ -290,3 +290,14 @@ def test_a_stored_value_that_does_not_fit_is_named() -> None:
     row = {"key": "bad", "value": {"title": 3}}
     with pytest.raises(CorruptValue, match="stored task 'bad' does not fit Task"):
         UnitOfWork().load_row(Task, answer(row).body)
+
+
+def test_of_many_things_that_do_not_fit_some_are_named_and_all_counted() -> None:
+    class Table(Entity, name="table", registry=Registry()):
+        cells: Attr[list[int]] = attr()
+
+    row = {"key": "bad", "value": {"cells": ["?"] * 50}}
+    with pytest.raises(CorruptValue, match=r"cells\.19: [^;]*; and 30 more\.") as raised:
+        UnitOfWork().load_row(Table, answer(row).body)
+
+    assert "cells.20" not in str(raised.value)

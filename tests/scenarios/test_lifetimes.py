@@ -254,7 +254,11 @@ async def test_a_touch_that_would_end_a_time_to_live_is_refused(forge: Any, face
         a = await session.get(Audited, "audited:a", metadata=MetadataField)
         with pytest.raises(SessionError, match=r"no ttl= of its own, and 'audited:a' has one"):
             session.touch(a)
-        session.touch(await session.get(Audited, "audited:b"))
+        b = await session.get(Audited, "audited:b")
+        with pytest.raises(SessionError, match="or whether it has was not read"):
+            session.touch(b)
+        await session.get(Audited, "audited:b", metadata=MetadataField)
+        session.touch(b)
         session.touch(a, ttl=HOUR)
 
 

@@ -1,6 +1,6 @@
-"""The stored form of an entity class: reading it with pydantic in one pass, writing it.
+"""How entities are read: answers of the service become entities in one pass of pydantic.
 
-Reading reuses the class's own pydantic schema, so validators, nested models and defaults
+That reuses the class's own pydantic schema, so validators, nested models and defaults
 work as declared, with three differences that only the store has: attributes go by their
 stored names, an absent optional attribute is None, and encoded values are decoded first.
 """
