@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
-from operator import attrgetter
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
 
 from pydantic_core import from_json
@@ -448,14 +447,7 @@ def _batches(items: Sequence[WriteItem]) -> Iterator[PlannedCall]:
             if len(chunk) == 1:
                 yield _single(chunk[0])
             else:
-                named = [
-                    BatchItem(key, cls.__forge__.name, value or b"", ttl)
-                    for (cls, key), value, ttl in map(_SENT, chunk)
-                ]
-                yield PlannedCall(tuple(chunk), (), batch(named))
-
-
-_SENT: Final = attrgetter("name", "value", "ttl")
+                yield PlannedCall(tuple(chunk), (), batch([*map(_item, chunk)]))
 
 
 def _single(item: WriteItem) -> PlannedCall:
@@ -482,25 +474,28 @@ def _refuse_create(item: WriteItem) -> None:
         )
 
 
+def _one(_: object, __: object) -> int:
+    return 1
+
+
 def _chunks(
     items: Iterable[T],
     most: int,
     size_of: Callable[[T], int],
-    count_of: Callable[[T, Sequence[T]], int] | None = None,
+    count_of: Callable[[T, Sequence[T]], int] = _one,
 ) -> Iterator[list[T]]:
     """Cut *items* so that each chunk stays within *most* operations and the payload limit.
 
-    *count_of* is how many operations an item adds to a chunk; one, if it is not given.
+    *count_of* is how many operations an item adds to a chunk.
     """
     chunk: list[T] = []
     count, size = 0, 2
     for item in items:
-        more = 1 if count_of is None else count_of(item, chunk)
-        added = size_of(item)
+        more, added = count_of(item, chunk), size_of(item)
         if chunk and (count + more > most or size + added > limits.PAYLOAD_MAX_BYTES):
             yield chunk
             chunk, count, size = [], 0, 2
-            more = 1 if count_of is None else count_of(item, chunk)
+            more = count_of(item, chunk)
         chunk.append(item)
         count, size = count + more, size + added
     if chunk:
@@ -543,6 +538,11 @@ _AROUND = 300
 
 _RESERVATION = 12_000
 """Bytes of a reservation, and of the condition that its value is as it was, at most."""
+
+
+def _item(item: WriteItem) -> BatchItem:
+    cls, key = item.name
+    return BatchItem(key, cls.__forge__.name, item.value or b"", item.ttl)
 
 
 def _write(item: WriteItem) -> Write:
