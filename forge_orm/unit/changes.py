@@ -89,7 +89,10 @@ def _is_mutated(entity: Entity, before: Mapping[str, Any]) -> bool:
     values = entity.__dict__
     for item in mapping.mutable:
         value = getattr(entity, item.field) if item.computed else values.get(item.field)
-        now = None if value is None else item.store(value)
+        try:
+            now = None if value is None else item.store(value)
+        except (TypeError, ValueError):
+            return True  # the save says what is wrong with it, and where
         if to_json(now) != to_json(before.get(item.name)):
             return True
     return mapping.open and to_json(mapping.stored(entity)) != to_json(before)
