@@ -75,7 +75,9 @@ class _Walk:
 
     def problems(self, schema: Schema, where: str = "") -> Iterator[str]:
         """Yield what is wrong in *schema*, which is found at *where*."""
-        kind = schema.get("type", "")  # an argument has none
+        kind = schema.get("type", "")
+        if not kind:  # an argument, as which older versions describe a part of a named tuple
+            where = f"{self.label}.{schema['name']}: "
         if _is_written_otherwise(schema):
             return
         if kind == "definition-ref":
@@ -105,6 +107,8 @@ class _Walk:
         return _UNREADABLE.get(kind)
 
     def _within(self, schema: Schema) -> _Walk:
+        if schema.get("type") == "call":
+            return replace(self, label=schema["function"].__name__)
         if (cls := schema.get("cls")) is None or schema["type"] not in _OF_FIELDS:
             return self
         return replace(self, label=cls.__name__, config=schema.get("config", {}))
