@@ -150,7 +150,8 @@ class Store:
                 "CREATE TABLE IF NOT EXISTS tenants "
                 "(number INTEGER PRIMARY KEY, name TEXT UNIQUE)"
             )
-            connection.execute(f"PRAGMA user_version = {_LAYOUT}")
+            if connection.execute("PRAGMA user_version").fetchone() != (_LAYOUT,):
+                connection.execute(f"PRAGMA user_version = {_LAYOUT}")
         self._tenants: dict[str, int] = {}
         _open_stores.add(self)
         _log.debug("opened %s", self.path)
@@ -389,7 +390,7 @@ def _refuse_others(connection: sqlite3.Connection, path: str) -> None:
     """Refuse, before anything is changed, a file whose tables are not this version's."""
     (layout,) = connection.execute("PRAGMA user_version").fetchone()
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
-    if layout == _LAYOUT or (layout == 0 and (not tables or "tenants" in tables)):
+    if layout in (0, _LAYOUT) and (not tables or tables >= {"tenants", KEYS, SECRETS}):
         return
     raise ConfigurationError(
         f"the file {path!r} has tables of another layout than this version's ({layout}, not "

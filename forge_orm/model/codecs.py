@@ -178,8 +178,8 @@ def check_all(check: Callable[[Any], None], values: Sequence[Any]) -> None:
 # --- Encodings ------------------------------------------------------------------------
 
 
-_UTC: Final[frozenset[tzinfo | None]] = frozenset((UTC, TzInfo(0)))
-"""Python's own, and that of what pydantic has read."""
+_UTC: Final[tuple[tzinfo, ...]] = (UTC, TzInfo(0))
+"""Python's own, and that of what pydantic has read; not a set, since some have no hash."""
 
 
 def encode_datetime(value: datetime) -> str:
@@ -204,7 +204,7 @@ _INSTANT: Final = "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ"
 
 def encode_datetimes(values: Sequence[datetime]) -> Sequence[str]:
     """Encode many in a pass of pydantic, which leaves out the fraction of a whole second."""
-    if not _UTC.issuperset(value.tzinfo for value in values):
+    if not all(value.tzinfo in _UTC for value in values):
         return [*map(encode_datetime, values)]
     texts: list[str] = from_json(to_json(values))
     return [text if len(text) == _WIDTH else f"{text[:-1]}.000000Z" for text in texts]

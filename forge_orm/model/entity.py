@@ -300,6 +300,11 @@ class Origin:
         self._body, self._key, self._values = body, key, values
         self.tracker, self.metadata = tracker, metadata
 
+    @property
+    def saved(self) -> bool:
+        """Whether a session saved what is stored, rather than read it."""
+        return self._key is not None
+
     def knows(self, key: str) -> bool:
         """Whether there is a stored form of *key* to compare with."""
         return self._values is None or key in self._values

@@ -26,7 +26,6 @@ _NO_KEYS: Final = frozenset(
     {"tuple", "list", "set", "frozenset", "dict", "none", "nullable", "model", "dataclass"}
 )
 _AS_TEXT: Final = frozenset({"date", "datetime", "time", "timedelta", "decimal"})
-_AS_LIST: Final = frozenset({"list", "tuple", "set", "frozenset"})
 _OF_FIELDS: Final = frozenset({"model", "dataclass", "typed-dict", "named-tuple"})
 _INNER: Final = (
     "schema",
@@ -170,18 +169,16 @@ class _Walk:
 
 
 def _mixed_up(arms: list[Schema]) -> str | None:
-    """Return why a value of one of the *arms* of a union would be read back as of another.
+    """Return why a value of one of the *arms* of a union would be read back as text.
 
-    Of what fits as well pydantic takes the first, and of sequences the list.
+    Of what fits as well pydantic takes the first.
     """
-    kinds = [arm["type"] for arm in arms]
     text = next((at for at, arm in enumerate(arms) if _is_any_text(arm)), len(arms))
-    if found := [kind for kind in kinds[text:] if kind in _AS_TEXT]:
-        return f"a {found[0]} would be read back as the text before it; put str last"
-    if len(lists := [kind for kind in dict.fromkeys(kinds) if kind in _AS_LIST]) > 1:
-        shown = " and ".join(lists)
-        return f"JSON has one kind of list for {shown}; declare one of them"
-    return None
+    after = [arm["type"] for arm in arms[text:] if not _is_written_otherwise(arm)]
+    found = next((kind for kind in after if kind in _AS_TEXT), None)
+    if found is None:
+        return None
+    return f"a {found} would be read back as the text before it; put str last"
 
 
 def _is_any_text(schema: Schema) -> bool:

@@ -64,24 +64,20 @@ _Suspect: TypeAlias = tuple[Entity, Mapping[str, Any]]
 
 def _mutated(mapping: EntityMapping[Any], suspects: Sequence[_Suspect]) -> Iterator[Entity]:
     """Yield those that changed. Nearly always none did, so they are looked at by halves."""
-    if _are_same(mapping, suspects):
-        return
-    if len(suspects) > 1:
+    now = mapping.write_nested(entity for entity, _ in suspects)
+    if now is None or len(suspects) == 1:
+        if now is None or now != _nested(mapping, suspects):
+            yield from (entity for entity, was in suspects if _is_mutated(entity, was))
+    elif now != _nested(mapping, suspects):
         middle = len(suspects) // 2
         yield from _mutated(mapping, suspects[:middle])
         yield from _mutated(mapping, suspects[middle:])
-    elif _is_mutated(*suspects[0]):
-        yield suspects[0][0]
 
 
-def _are_same(mapping: EntityMapping[Any], suspects: Sequence[_Suspect]) -> bool:
-    """Whether the nested values of all are surely as they were: one pass of pydantic tells."""
-    now = mapping.write_nested(entity for entity, _ in suspects)
-    if now is None:
-        return False
+def _nested(mapping: EntityMapping[Any], suspects: Sequence[_Suspect]) -> bytes:
+    """Return what was stored of the attributes that may change unassigned."""
     names = [item.name for item in mapping.mutable]
-    then = [{name: was[name] for name in names if name in was} for _, was in suspects]
-    return now == to_json(then)
+    return to_json([{name: was[name] for name in names if name in was} for _, was in suspects])
 
 
 def _is_mutated(entity: Entity, before: Mapping[str, Any]) -> bool:

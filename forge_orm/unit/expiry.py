@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from .. import limits
 from ..errors import InvalidValue, SessionError
 from ..expressions import Condition, KeyCondition, Operator
-from ..model.entity import Entity, Metadata, key_of, origin_of
+from ..model.entity import Entity, Metadata, Origin, key_of, origin_of
 from ..model.mapping import EntityMapping
 from ..schema import AttributeType
 from ..wire import MetadataField
@@ -37,11 +37,20 @@ def has_expired(entity: Entity, now: Now) -> bool:
     return known.expires_at.timestamp() <= now()
 
 
-def may_expire(entity: Entity) -> bool:
-    """Whether *entity* has a time to live, or it was not read whether it has."""
+def may_expire(entity: Entity, origin: Origin) -> str | None:
+    """Return why a save without a time to live may end one that *entity* has, and the remedy.
+
+    None for one that has none, as was read, or as this session saved it.
+    """
     known = metadata_of(entity)
-    asked = known is not None and MetadataField.EXPIRE_TIME in known.asked
-    return not asked or (known is not None and known.expires_at is not None)
+    if known is not None and known.expires_at is not None:
+        return "has one: say which with touch(…, ttl=…)"
+    if origin.saved or (known is not None and MetadataField.EXPIRE_TIME in known.asked):
+        return None
+    return (
+        "may have one, which was not read: say which with touch(…, ttl=…), or get it with "
+        "metadata=[MetadataField.EXPIRE_TIME]"
+    )
 
 
 def expiry(ttl: timedelta | None, now: Now) -> datetime | None:

@@ -219,10 +219,10 @@ class UnitOfWork(Loading):
                 "it first, or add() it"
             )
         ttl = mapping.ttl if ttl is None else ttl
-        if ttl is None and may_expire(entity):
+        if ttl is None and (reason := may_expire(entity, origin)) is not None:
             raise SessionError(
-                f"{mapping.label} has no ttl= of its own, and {name[1]!r} has one, or whether "
-                "it has was not read: say which with touch(…, ttl=…), or it would end"
+                f"{mapping.label} has no ttl= of its own, and {name[1]!r} {reason}, or it "
+                "would end"
             )
         before = self._pending.get(name) or _Pending(entity, False)
         if before.deleting:

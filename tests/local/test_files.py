@@ -25,12 +25,18 @@ def set_layout(path: Path, number: int) -> None:
         connection.execute(f"PRAGMA user_version = {number}")
 
 
-def test_a_file_of_another_program_is_refused_and_left_as_it_was(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("table", "version"), [("invoices", 0), ("invoices", 1), ("tenants", 0)]
+)
+def test_a_file_of_another_program_is_refused_and_left_as_it_was(
+    tmp_path: Path, table: str, version: int
+) -> None:
     path = tmp_path / "theirs.db"
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("CREATE TABLE invoices (number INTEGER)")
-        connection.execute("INSERT INTO invoices VALUES (7)")
+        connection.execute(f"CREATE TABLE {table} (number INTEGER)")
+        connection.execute(f"INSERT INTO {table} VALUES (7)")
         connection.commit()
+    set_layout(path, version)
     before = path.read_bytes()
     with pytest.raises(ConfigurationError, match=r"theirs\.db.*a file of its own"):
         LocalBackend(path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from datetime import UTC, date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from functools import partial
 from ipaddress import IPv4Address
@@ -363,3 +363,26 @@ def test_numbers_are_in_order_together_only_if_each_is(
         assert passes(lambda: check_all(check, values)) == passes(
             *[partial(check, value) for value in values]
         )
+
+
+class Hashless(tzinfo):
+    """As those of dateutil are."""
+
+    def __hash__(self) -> int:
+        raise TypeError("unhashable")
+
+    def utcoffset(self, dt: datetime | None) -> timedelta:
+        return timedelta(hours=1)
+
+    def dst(self, dt: datetime | None) -> None:
+        return None
+
+    def tzname(self, dt: datetime | None) -> str:
+        return "one"
+
+
+def test_a_zone_needs_no_hash() -> None:
+    moment = datetime(2026, 1, 1, 1, tzinfo=Hashless())
+    stored = "2026-01-01T00:00:00.000000Z"
+    assert encode_datetime(moment) == stored
+    assert encode_datetimes([moment, moment]) == [stored] * 2

@@ -255,11 +255,14 @@ async def test_a_touch_that_would_end_a_time_to_live_is_refused(forge: Any, face
         with pytest.raises(SessionError, match=r"no ttl= of its own, and 'audited:a' has one"):
             session.touch(a)
         b = await session.get(Audited, "audited:b")
-        with pytest.raises(SessionError, match="or whether it has was not read"):
+        with pytest.raises(SessionError, match="may have one, which was not read"):
             session.touch(b)
         await session.get(Audited, "audited:b", metadata=MetadataField)
         session.touch(b)
         session.touch(a, ttl=HOUR)
+        session.add(fresh := Audited(name="c"))
+        await session.flush()
+        session.touch(fresh)  # this session knows that it gave it none
 
 
 @scenario
